@@ -1,0 +1,157 @@
+"""The one loop: optimise a signal until the network's inside is what was asked for.
+
+    for step in optimize(objective, model, signal, transform, config): ...
+
+A generator of `Step`; progress bars, checkpoints, previews and early stops are bodies of that `for`. Nothing in it
+waits for the device except where it must (every `CHECK_EVERY` steps, to find silent rows), so scores stay on the device until the
+consumer looks. Each step is a closed helper: no mode, hook or context is open while the consumer holds a Step.
+
+Silent rows. At every CHECK_EVERY-th step the gradient at the views is looked at, row by row; a row without any is dead, and
+until the next check its gradient goes through redirected rectifiers (`models/redirect.py`). What decides about a row is
+that row alone, so its mates change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from phosphene.engine.optimizers import Ascent
+from phosphene.errors import UsageError
+from phosphene.models import Model
+from phosphene.objectives import INPUT, Objective
+from phosphene.recipe import RenderConfig
+from phosphene.seeds import Generators
+from phosphene.signals import Signal
+
+CHECK_EVERY = 8  # steps between looks for silent rows: a look costs one wait for the device
+
+
+class Transform(Protocol):
+    """What the loop needs of a transform."""
+
+    def draw(self, generators: Generators, step: int, device: torch.device | str = "cpu") -> Any: ...
+    def __call__(self, x: Tensor, params: Any) -> tuple[Tensor, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step that was done.
+
+    i: steps done so far, from 1. scores: (b,) on the device, under this step's transforms, before its update.
+    silent: (b,) rows without gradient at the last look. broken: (b,) the step at which a row's gradient stopped being finite, 0 if
+    never. signal: the live signal.
+    """
+
+    i: int
+    scores: Tensor
+    silent: Tensor
+    broken: Tensor
+    signal: Signal
+    loop: Loop
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `optimize(..., state=...)` needs to go on as if never interrupted."""
+        return self.loop.state(self.i)
+
+
+def optimize(
+    objective: Objective,
+    model: Model,
+    signal: Signal,
+    transform: Transform,
+    config: RenderConfig,
+    *,
+    state: dict[str, Any] | None = None,
+) -> Iterator[Step]:
+    """Raise every row's score. Yields a Step after each of `config.steps` steps.
+
+    objective: bound, with as many rows as the signal (or one for all). model: on the signal's device, frozen or not:
+    it is left as it is. config: steps, seed and optimizer are read. state: of an earlier Step, to resume behind it.
+    """
+    loop = Loop(objective, model, signal, transform, config)
+    first = loop.restore(state) if state is not None else 0
+    for i in range(first, config.steps):
+        scores = loop.step(i)
+        yield Step(i + 1, scores, loop.silent, loop.broken, signal, loop)
+
+
+class Loop:
+    """The state of one optimisation and how it takes a step."""
+
+    def __init__(
+        self, objective: Objective, model: Model, signal: Signal, transform: Transform, config: RenderConfig
+    ) -> None:
+        if objective.rows not in (1, signal.rows):
+            raise UsageError(f"{objective} has {objective.rows} rows, the signal {signal.rows}")
+        self.objective, self.model, self.signal, self.transform, self.config = objective, model, signal, transform, config
+        self.parameters = [p for p in signal.parameters() if p.requires_grad]
+        self.device = self.parameters[0].device
+        names = [objective.identity(row if objective.rows > 1 else 0) for row in range(signal.rows)]
+        self.generators = Generators(config.seed, names)
+        self.layers = objective.layers - {INPUT}
+        self.ascent = Ascent(self.parameters, config.optimizer, rows=signal.rows)
+        self.silent = torch.zeros(signal.rows, dtype=torch.bool, device=self.device)
+        self.broken = torch.zeros(signal.rows, dtype=torch.int64, device=self.device)
+        self.any_silent = False
+
+    def step(self, i: int) -> Tensor:
+        """Step i (from 0); returns the scores (b,)."""
+        if self.config.optimizer.redirect and self.layers and i % CHECK_EVERY == 0:
+            self._look_for_silence(i)
+        with torch.enable_grad():
+            return self.ascent.step(lambda: self._evaluate(i))
+
+    def state(self, done: int) -> dict[str, Any]:
+        return {
+            "done": done,
+            "signal": self.signal.state_dict(),
+            "ascent": self.ascent.state(),
+            "silent": self.silent,
+            "broken": self.broken,
+        }
+
+    def restore(self, state: dict[str, Any]) -> int:
+        """Take the state that a Step gave; returns the steps that were done."""
+        self.signal.load_state_dict(state["signal"])
+        self.ascent.restore(state["ascent"])
+        self.silent = state["silent"].to(self.device)
+        self.broken = state["broken"].to(self.device)
+        self.any_silent = bool(self.silent.any())
+        return int(state["done"])
+
+    def _evaluate(self, i: int) -> tuple[Tensor, Sequence[Tensor]]:
+        scores, _ = self._scores(i, redirect=self.silent if self.any_silent else None)
+        gradients = torch.autograd.grad(scores.sum(), self.parameters, materialize_grads=True)
+        return scores.detach(), self._finite_rows(gradients, i)
+
+    def _scores(self, i: int, redirect: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores (b,) with their graph, and the views they were measured on."""
+        x = self.signal()
+        views, rows = self.transform(x, self.transform.draw(self.generators, i, self.device))
+        acts = {INPUT: x}
+        if self.layers:
+            mask = redirect[rows] if redirect is not None else None
+            acts.update(self.model.activations(views, self.layers, redirect=mask))
+        return self.objective(acts, rows).expand(x.shape[0]), views
+
+    def _look_for_silence(self, i: int) -> None:
+        with torch.enable_grad():
+            scores, views = self._scores(i, redirect=None)
+            (gradient,) = torch.autograd.grad(scores.sum(), [views], materialize_grads=True)
+        per_row = gradient.flatten(1).abs().amax(1).view(self.signal.rows, -1).amax(1)
+        self.silent = per_row == 0
+        self.any_silent = bool(self.silent.any())
+
+    def _finite_rows(self, gradients: Sequence[Tensor], i: int) -> Sequence[Tensor]:
+        """Gradients with zeros for rows that are not finite, so that one broken row stays alone."""
+        sums = torch.stack([g.flatten(1).sum(1) for g in gradients]).sum(0)
+        sound = torch.isfinite(sums)
+        if self.device.type == "cpu" and bool(sound.all()):
+            return gradients
+        self.broken = torch.where((self.broken == 0) & ~sound, i + 1, self.broken)
+        return [torch.where(sound.view(-1, *[1] * (g.dim() - 1)), g, 0.0) for g in gradients]

@@ -1,0 +1,139 @@
+"""A network with its preprocessing, layer table and labels: what every part of phosphene means by "model".
+
+Pictures come in as (b, c, h, w) in [0, 1]; `activations` normalises them as the weights were trained and reads the
+layers asked for. The network that was handed in is never changed: where the engine wants another device, number format or
+memory layout it works on a copy (`prepared`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from phosphene.errors import UsageError, WeightsError, unknown
+from phosphene.models.labels import find_label
+from phosphene.models.redirect import Redirect
+from phosphene.models.spec import InputSpec, Layer, WeightsInfo
+from phosphene.models.table import layer_table
+from phosphene.models.tap import OUTPUT, activations, has_nonfinite
+
+
+class Model:
+    """A network, how it wants its pictures, and what is known about it.
+
+    net: any module from (b, c, h, w) to logits (or to anything, when only inner layers are asked for).
+    name: what people call it. source: where its architecture came from, e.g. "torchvision:squeezenet1_1".
+    labels: class names in output order. table: its layers, when known; else measured on first use.
+    Raises WeightsError when a weight is NaN or infinite.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        spec: InputSpec,
+        *,
+        name: str,
+        source: str,
+        weights: WeightsInfo,
+        labels: tuple[str, ...] | None = None,
+        table: Mapping[str, Layer] | None = None,
+    ) -> None:
+        broken = has_nonfinite(net)
+        if broken is not None:
+            raise WeightsError(f"{name}: the weights hold NaN or infinity in {broken}; use a sound checkpoint")
+        self.net, self.spec, self.name, self.source, self.weights, self.labels = net, spec, name, source, weights, labels
+        self._table = dict(table) if table is not None else None
+        scale, shift = affine(spec)
+        self._scale, self._shift = scale, shift
+        self.dtype = torch.float32
+        self.memory_format = torch.contiguous_format
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, {len(self.layers)} layers, {self.weights.source})"
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """Every readable layer by its dotted name, in the order of the forward pass; the last is "output"."""
+        if self._table is None:
+            self._table = layer_table(self.net, self.spec)
+        return self._table
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights are."""
+        return next((p.device for p in self.net.parameters()), torch.device("cpu"))
+
+    def find_layer(self, name: str) -> Layer:
+        """A layer by dotted name or alias; UnknownNameError with the nearest names otherwise."""
+        layer = self.layers.get(name)
+        if layer is None:
+            layer = next((layer for layer in self.layers.values() if name in layer.aliases), None)
+        if layer is None:
+            aliases = [alias for layer in self.layers.values() for alias in layer.aliases]
+            raise unknown("layer", name, f"{self.name} (see: phosphene layers {self.name})", [*self.layers, *aliases])
+        return layer
+
+    def find_class(self, name: str | int) -> int:
+        """A class number from its name or number; UnknownNameError with suggestions otherwise."""
+        return find_label(self.labels, name, classes=self.layers[OUTPUT].channels)
+
+    def label(self, index: int) -> str:
+        """The name of a class; its number where the model has no labels."""
+        return self.labels[index] if self.labels is not None and index < len(self.labels) else str(index)
+
+    def normalize(self, x: Tensor) -> Tensor:
+        """Pictures in [0, 1] -> what the network was trained on, in float32."""
+        if x.shape[1] != self.spec.channels:
+            raise UsageError(f"{self.name} takes {self.spec.channels} channels, got pictures of {x.shape[1]}")
+        if self._scale.device != x.device:
+            self._scale, self._shift = self._scale.to(x.device), self._shift.to(x.device)
+        return torch.addcmul(self._shift, x, self._scale)
+
+    def activations(
+        self, pictures: Tensor, layers: Collection[str], *, redirect: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Activations {layer: (b, c, *space)} of pictures (b, c, h, w) in [0, 1], on their device.
+
+        Runs no further than the last layer needed. redirect: (b,) bool, the rows whose dead rectifiers let gradient
+        through. Names are given back as they were asked for, aliases too.
+        """
+        found = {name: self.find_layer(name) for name in layers}
+        x = self.normalize(pictures).to(dtype=self.dtype)
+        if x.dim() == 4:
+            x = x.contiguous(memory_format=self.memory_format)
+        with Redirect(redirect) if redirect is not None else nullcontext():
+            values = activations(self.net, x, found.values())
+        return {name: values[layer.name] for name, layer in found.items()}
+
+    def prepared(
+        self,
+        device: torch.device | str | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> Model:
+        """A private copy of the model on a device, in a number format and a memory layout; frozen, in eval mode.
+
+        Falls back to the network itself, unchanged, when it cannot be copied.
+        """
+        try:
+            net = copy.deepcopy(self.net)
+        except (RuntimeError, TypeError, ValueError, NotImplementedError):
+            return self
+        net.eval().requires_grad_(False)
+        net.to(device=device, dtype=dtype)
+        net.to(memory_format=memory_format)  # type: ignore[call-overload]
+        twin = copy.copy(self)
+        twin.net, twin.dtype, twin.memory_format, twin._table = net, dtype, memory_format, self.layers
+        return twin
+
+
+def affine(spec: InputSpec) -> tuple[Tensor, Tensor]:
+    """(scale, shift), each (c, 1, 1), that take pictures in [0, 1] to the network's own range: x * scale + shift."""
+    low, high = spec.value_range
+    mean, std = torch.tensor(spec.mean)[:, None, None], torch.tensor(spec.std)[:, None, None]
+    return (high - low) / std, (low - mean) / std

@@ -1,0 +1,101 @@
+"""The picture as real-FFT coefficients, scaled like natural images.
+
+    x = sigmoid(C @ irfft2(s(f) * p)),    s(f) = w(f) / max(f, 1/max(h, w))**decay * sqrt(h w) / 4
+
+p are the parameters, C the color basis, f the frequency in cycles per pixel (Olah et al., Distill 2017). With equal
+steps in every coefficient the picture changes as natural images differ: much at low frequencies, little at high.
+w(f) is a low-pass that fades from 1 to 2% between 0.44 and 1 times `cutoff`.
+
+Departures: the low-pass is ours. Strided convolutions and pooling write checkerboards and dither into the gradient
+at the highest frequencies; natural pictures have next to nothing there. The basis can still express them (`encode` is exact),
+an equal step only moves them 50 times less. `1/4` is lucid's, chosen so that its step size keeps its meaning.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from phosphene.natural import frequencies, smoothstep
+from phosphene.seeds import Generators
+from phosphene.signals.base import Signal, register
+
+SCALE = 0.25  # lucid's constant: a start of deviation 0.01 is a faint picture, and Adam 0.05 a good step
+FADE_START = 0.44  # share of the cutoff where the low-pass begins
+FLOOR = 0.02  # what the low-pass leaves: keeps `encode` well conditioned
+
+
+@register("fourier")
+class Fourier(Signal):
+    """Pictures from 1/f-scaled Fourier coefficients; any height and width, odd too, and any number of channels.
+
+    decay: exponent of the amplitude spectrum. cutoff: end of the low-pass in cycles per pixel; above 0.71 / 0.44
+    nothing is faded at all.
+    """
+
+    scale: Tensor
+
+    def __init__(
+        self,
+        rows: int,
+        *,
+        channels: int = 3,
+        size: tuple[int, int],
+        alpha: bool = False,
+        decorrelate: bool = True,
+        decay: float = 1.0,
+        cutoff: float = 0.45,
+    ) -> None:
+        super().__init__(rows, channels=channels, size=size, alpha=alpha, decorrelate=decorrelate)
+        self.register_buffer("scale", spectrum_scale(size, decay=decay, cutoff=cutoff), persistent=False)
+        self.coefficients = nn.Parameter(torch.zeros(*self.shape[:3], size[1] // 2 + 1, 2))
+
+    def forward(self) -> Tensor:
+        linear: Tensor = ScaledInverseFFT.apply(self.coefficients, self.scale, self.size)  # type: ignore[no-untyped-call]
+        return self.squash(linear)
+
+    def encode(self, pictures: Tensor) -> None:
+        spectrum = torch.fft.rfft2(self.unsquash(pictures))
+        with torch.no_grad():
+            self.coefficients.copy_(torch.view_as_real(spectrum / self.scale.double()))
+
+    def start(self, generators: Generators, deviation: float = 0.01) -> None:
+        with torch.no_grad():
+            self.coefficients.copy_(deviation * generators.normal("start", 0, self.coefficients.shape[1:]))
+
+
+def spectrum_scale(size: tuple[int, int], *, decay: float, cutoff: float) -> Tensor:
+    """(h, w // 2 + 1) amplitude that a coefficient of 1 has in the unnormalised spectrum."""
+    f = frequencies(*size)
+    falling = f.clamp(min=1 / max(size)) ** -decay
+    fade = 1 - (1 - FLOOR) * smoothstep(f, FADE_START * cutoff, cutoff)
+    return falling * fade * math.sqrt(size[0] * size[1]) * SCALE
+
+
+class ScaledInverseFFT(torch.autograd.Function):
+    """irfft2(scale * p) with its exact adjoint as one node: one real FFT each way."""
+
+    @staticmethod
+    def forward(ctx: Any, coefficients: Tensor, scale: Tensor, size: tuple[int, int]) -> Tensor:
+        ctx.save_for_backward(scale)
+        ctx.size = size
+        return torch.fft.irfft2(torch.view_as_complex(coefficients) * scale, s=size)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (scale,) = ctx.saved_tensors
+        weight = scale * _hermitian_weight(ctx.size, scale)
+        return torch.view_as_real(torch.fft.rfft2(gradient) * weight), None, None
+
+
+def _hermitian_weight(size: tuple[int, int], like: Tensor) -> Tensor:
+    """How often a coefficient counts in the inverse transform: inner columns stand for their mirror image too."""
+    height, width = size
+    weight = torch.full((like.shape[1],), 2.0, device=like.device)
+    weight[0] = 1.0
+    if width % 2 == 0:
+        weight[-1] = 1.0
+    return weight / (height * width)
