@@ -34,3 +34,14 @@ def smoothstep(x: Tensor, low: float, high: float) -> Tensor:
     """0 below `low`, 1 above `high`, and the cubic 3t^2 - 2t^3 between: no ringing corner."""
     t = ((x - low) / (high - low)).clamp(0, 1)
     return t * t * (3 - 2 * t)
+
+
+def sigmoid_rows_(x: Tensor) -> Tensor:
+    """The sigmoid of (b, ...), in place, such that a row's bits do not depend on its place in the batch.
+
+    torch's CPU kernel rounds the elements that are left over at the end of its vectors and of its threads' shares
+    differently; given one row at a time, they are the same elements of every row.
+    """
+    for part in x if x.device.type == "cpu" else (x,):
+        part.sigmoid_()
+    return x

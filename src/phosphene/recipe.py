@@ -8,6 +8,7 @@ the recipe inside a picture are made from these fields. A record that a picture 
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
 from dataclasses import dataclass, field
@@ -217,7 +218,7 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
     elif dataclasses.is_dataclass(hint):
         return from_json(typing.cast("type[Any]", hint), value, where=where)
     elif hint is float:
-        ok = isinstance(value, (int, float)) and not isinstance(value, bool)
+        ok = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         value = float(value) if ok else value
     elif hint is int:
         ok = isinstance(value, int) and not isinstance(value, bool)

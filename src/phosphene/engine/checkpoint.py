@@ -33,7 +33,7 @@ def read_state(path: Path) -> dict[str, Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             tree = json.loads((file.metadata() or {})["tree"])
         state = _restore(tree, tensors)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise RecipeError(f"the checkpoint {path.name} cannot be read: {error}; delete it to start anew") from error
     if not isinstance(state, dict):
         raise RecipeError(f"the checkpoint {path.name} holds no state; delete it to start anew")
@@ -62,5 +62,3 @@ def _restore(tree: Any, tensors: dict[str, Tensor]) -> Any:
         return {key: _restore(item, tensors) for key, item in tree["dict"]}
     items = [_restore(item, tensors) for item in tree.get("list", tree.get("tuple", []))]
     return items if "list" in tree else tuple(items)
-
-

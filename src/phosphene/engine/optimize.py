@@ -88,7 +88,13 @@ class Loop:
     ) -> None:
         if objective.rows not in (1, signal.rows):
             raise UsageError(f"{objective} has {objective.rows} rows, the signal {signal.rows}")
-        self.objective, self.model, self.signal, self.transform, self.config = objective, model, signal, transform, config
+        self.objective, self.model, self.signal, self.transform, self.config = (
+            objective,
+            model,
+            signal,
+            transform,
+            config,
+        )
         self.parameters = [p for p in signal.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
         names = [objective.identity(row if objective.rows > 1 else 0) for row in range(signal.rows)]
@@ -125,11 +131,11 @@ class Loop:
         return int(state["done"])
 
     def _evaluate(self, i: int) -> tuple[Tensor, Sequence[Tensor]]:
-        scores, _ = self._scores(i, redirect=self.silent if self.any_silent else None)
+        scores, _ = self.scores(i, redirect=self.silent if self.any_silent else None)
         gradients = torch.autograd.grad(scores.sum(), self.parameters, materialize_grads=True)
         return scores.detach(), self._finite_rows(gradients, i)
 
-    def _scores(self, i: int, redirect: Tensor | None) -> tuple[Tensor, Tensor]:
+    def scores(self, i: int, redirect: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Scores (b,) with their graph, and the views they were measured on."""
         x = self.signal()
         views, rows = self.transform(x, self.transform.draw(self.generators, i, self.device))
@@ -141,7 +147,7 @@ class Loop:
 
     def _look_for_silence(self, i: int) -> None:
         with torch.enable_grad():
-            scores, views = self._scores(i, redirect=None)
+            scores, views = self.scores(i, redirect=None)
             (gradient,) = torch.autograd.grad(scores.sum(), [views], materialize_grads=True)
         per_row = gradient.flatten(1).abs().amax(1).view(self.signal.rows, -1).amax(1)
         self.silent = per_row == 0

@@ -24,6 +24,11 @@ FUSED_ON = ("cpu", "cuda")  # devices with a fused Adam kernel
 Evaluate: TypeAlias = Callable[[], tuple[Tensor, Sequence[Tensor]]]
 
 
+def learning_rate(config: OptimizerConfig) -> float:
+    """The step size: the config's own, else the optimizer's default."""
+    return config.lr or (ADAM_LR if config.optimizer == "adam" else LBFGS_LR)
+
+
 class Ascent:
     """One optimiser over the parameters of a signal.
 
@@ -32,21 +37,24 @@ class Ascent:
 
     def __init__(self, parameters: Sequence[nn.Parameter], config: OptimizerConfig, *, rows: int) -> None:
         self.parameters = list(parameters)
+        self.pieces = [[parameter] for parameter in self.parameters]
         self.optimizer: torch.optim.Optimizer
         if config.optimizer == "adam":
+            fused = self.parameters[0].device.type in FUSED_ON
+            self.pieces = [pieces_of(parameter) for parameter in self.parameters] if fused else self.pieces
             self.optimizer = torch.optim.Adam(
-                self.parameters,
-                lr=config.lr or ADAM_LR,
+                [piece for pieces in self.pieces for piece in pieces],
+                lr=learning_rate(config),
                 betas=config.betas,
                 eps=ADAM_EPS,
-                fused=self.parameters[0].device.type in FUSED_ON,
+                fused=fused,
             )
             return
         if rows != 1:
             raise UsageError(f"L-BFGS optimises one picture at a time, got {rows} rows")
         self.optimizer = torch.optim.LBFGS(
             self.parameters,
-            lr=config.lr or LBFGS_LR,
+            lr=learning_rate(config),
             max_iter=1,
             history_size=config.history,
             line_search_fn="strong_wolfe",
@@ -59,8 +67,10 @@ class Ascent:
         def closure() -> float:
             scores, gradients = evaluate()
             first.append(scores)
-            for parameter, gradient in zip(self.parameters, gradients, strict=True):
-                parameter.grad = gradient.neg()
+            for pieces, gradient in zip(self.pieces, gradients, strict=True):
+                down = gradient.neg()
+                for piece, part in zip(pieces, down if len(pieces) > 1 else [down.view_as(pieces[0])], strict=True):
+                    piece.grad = part
             return -float(scores.sum()) if isinstance(self.optimizer, torch.optim.LBFGS) else 0.0
 
         if isinstance(self.optimizer, torch.optim.LBFGS):
@@ -68,8 +78,7 @@ class Ascent:
         else:
             closure()
             self.optimizer.step()
-        for parameter in self.parameters:
-            parameter.grad = None
+        self.optimizer.zero_grad()
         return first[0]
 
     def state(self) -> dict[str, Any]:
@@ -79,3 +88,11 @@ class Ascent:
     def restore(self, state: dict[str, Any]) -> None:
         """Take the state that `state` gave."""
         self.optimizer.load_state_dict(state)
+
+
+def pieces_of(parameter: nn.Parameter) -> list[nn.Parameter]:
+    """One parameter per row, in the same memory: torch's fused Adam rounds a tensor's last elements differently.
+
+    Given one row at a time, they are the same elements of every row, and its place in the batch changes no bit.
+    """
+    return [nn.Parameter(row) for row in parameter.data]

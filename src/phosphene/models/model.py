@@ -45,7 +45,14 @@ class Model:
         broken = has_nonfinite(net)
         if broken is not None:
             raise WeightsError(f"{name}: the weights hold NaN or infinity in {broken}; use a sound checkpoint")
-        self.net, self.spec, self.name, self.source, self.weights, self.labels = net, spec, name, source, weights, labels
+        self.net, self.spec, self.name, self.source, self.weights, self.labels = (
+            net,
+            spec,
+            name,
+            source,
+            weights,
+            labels,
+        )
         self._table = dict(table) if table is not None else None
         scale, shift = affine(spec)
         self._scale, self._shift = scale, shift

@@ -15,7 +15,7 @@ from phosphene.objectives.algebra import (
 )
 from phosphene.objectives.parse import parse
 from phosphene.objectives.regularizers import L1, L2, REGULARIZERS, TV, Border, Opacity
-from phosphene.objectives.units import Channel, Direction, Logit, Neuron, Probability, WholeLayer
+from phosphene.objectives.units import Channel, Direction, Logit, Neuron, Probability, WholeLayer, stack
 
 __all__ = [
     "INPUT",
@@ -41,5 +41,6 @@ __all__ = [
     "WholeLayer",
     "from_data",
     "parse",
+    "stack",
     "to_data",
 ]

@@ -62,7 +62,8 @@ class Objective:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        OBJECTIVES[cls.__name__] = cls
+        if cls.__call__ is not Objective.__call__:  # a base of objectives scores nothing
+            OBJECTIVES[cls.__name__] = cls
 
     def __call__(self, acts: Acts, rows: Tensor) -> Tensor:
         """Scores (b,) of activations (b*v, c, *space); rows (b*v,) says which row each view shows."""
@@ -161,13 +162,15 @@ class Scale(Objective):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "factor", float(self.factor))
-        if not math.isfinite(self.factor):
-            raise UsageError(f"cannot scale a target by {self.factor}")
+        if not isinstance(self.of, Objective):
+            raise UsageError(f"Scale needs an objective, got {self.of!r:.80}")
         if isinstance(self.of, Constant):
             raise UsageError("a Constant is not scaled: write the product as one number")
         if isinstance(self.of, Scale):
             object.__setattr__(self, "factor", self.factor * self.of.factor)
             object.__setattr__(self, "of", self.of.of)
+        if not math.isfinite(self.factor):
+            raise UsageError(f"cannot scale a target by {self.factor}")
 
     def __call__(self, acts: Acts, rows: Tensor) -> Tensor:
         return self.factor * self.of(acts, rows)
@@ -196,6 +199,9 @@ class _Joined(Objective):
     def __post_init__(self) -> None:
         if len(self.parts) < 2:
             raise UsageError(f"{type(self).__name__} needs at least two parts, got {len(self.parts)}")
+        for part in self.parts:
+            if not isinstance(part, Objective):
+                raise UsageError(f"{type(self).__name__} needs objectives, got {part!r:.80}")
 
     @property
     def children(self) -> tuple[Objective, ...]:
@@ -303,8 +309,8 @@ def to_data(objective: Objective) -> dict[str, Any]:
 
 def from_data(data: Any) -> Objective:
     """The tree that `to_data` described; RecipeError when it describes none."""
-    kind = OBJECTIVES.get(data.get("type", "")) if isinstance(data, dict) else None
-    if kind is None or kind.__name__.startswith("_"):
+    kind = OBJECTIVES.get(str(data.get("type"))) if isinstance(data, dict) else None
+    if kind is None:
         raise RecipeError(f"not an objective: {data!r:.80}")
 
     def live(value: Any) -> Any:
@@ -315,5 +321,5 @@ def from_data(data: Any) -> Objective:
     names = {f.name for f in dataclasses.fields(kind)}
     try:
         return kind(**{name: live(value) for name, value in data.items() if name in names})
-    except (TypeError, ValueError, UsageError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError, UsageError) as error:
         raise RecipeError(f"not an objective of type {kind.__name__}: {error}") from error

@@ -3,7 +3,7 @@
     target   := ["-"] term (("+" | "-") term)*
     term     := factor ("*" factor)*                    a leading number scales the rest
     factor   := NUMBER | "(" target ")" | unit | WORD
-    unit     := LAYER | LAYER ":" units ["@" place] | ("logit" | "prob") ":" classes | direction(...)
+    unit     := LAYER | LAYER ":" units ["@" place] | ("logit" | "prob") ":" classes ["@" LAYER] | direction(...)
     units    := "*" | range ("," range)*        range := N | N ".." M   (both ends count)
     place    := Y "," X | TOKEN | "cls" | "center"
 
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 from phosphene.errors import ParseError, UsageError, nearest
-from phosphene.objectives.algebra import Constant, Objective, Product, Sum, scale
+from phosphene.objectives.algebra import OUTPUT, Constant, Objective, Product, Sum, scale
 from phosphene.objectives.regularizers import REGULARIZERS
 from phosphene.objectives.units import EVERY, Channel, Direction, Logit, Neuron, Probability, WholeLayer
 
@@ -37,7 +37,7 @@ TOKENS = re.compile(
     )""",
     re.VERBOSE,
 )
-CLASSES: dict[str, Callable[[Any], Objective]] = {"logit": Logit, "prob": Probability}
+CLASSES: dict[str, Callable[[Any, str], Objective]] = {"logit": Logit, "prob": Probability}
 
 
 class Token(NamedTuple):
@@ -137,7 +137,10 @@ class _Parser:
             return tree
         token = self.token
         if token.kind not in ("name", "text", "indexed"):
-            self.fail("expected a unit such as features.12:7 or logit:goldfish" + (f", got {token.text!r}" if token.text else ""))
+            self.fail(
+                "expected a unit such as features.12:7 or logit:goldfish"
+                + (f", got {token.text!r}" if token.text else "")
+            )
         self.at += 1
         try:
             return self.unit(token)
@@ -151,7 +154,7 @@ class _Parser:
         if token.kind == "name":
             if name in CLASSES:
                 self.expect(":")
-                return CLASSES[name](self.classes())
+                return CLASSES[name](self.classes(), self.head())
             if name in REGULARIZERS and self.token.text != ":":
                 return REGULARIZERS[name]()
             if name == "direction":
@@ -203,6 +206,15 @@ class _Parser:
             if self.accept(",") is None:
                 return tuple(classes)
 
+    def head(self) -> str:
+        if self.accept("@") is None:
+            return OUTPUT
+        token = self.token
+        if token.kind not in ("name", "text"):
+            self.fail("expected the layer whose classes are meant")
+        self.at += 1
+        return self.unquoted(token)
+
     def place(self) -> Any:
         if self.token.kind == "name":
             word = self.token.text
@@ -233,7 +245,7 @@ class _Parser:
             if option.text not in ("form", "power"):
                 self.fail("expected a vector [..], form=... or power=...", option)
             self.expect("=")
-            options[option.text] = self.real() if option.text == "power" else self.word()
+            options[option.text] = self.signed_real() if option.text == "power" else self.word()
         self.expect(")")
         if not vectors:
             self.fail("a direction needs a vector: direction(LAYER, [0.1, -2, ...])", layer_token)
@@ -270,5 +282,3 @@ class _Parser:
 
     def unquoted(self, token: Token) -> str:
         return re.sub(r"\\(.)", r"\1", token.text[1:-1]) if token.kind == "text" else token.text
-
-

@@ -15,16 +15,29 @@ per row. Lucent's `direction` is the cosine alone; here that is `Direction(..., 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from phosphene.errors import UsageError
-from phosphene.objectives.algebra import OUTPUT, Acts, LayerLike, NetworkLike, Objective, average_views, index, number
-from phosphene.objectives.algebra import views_per_row
+from phosphene.objectives.algebra import (
+    OUTPUT,
+    Acts,
+    LayerLike,
+    NetworkLike,
+    Objective,
+    Scale,
+    average_views,
+    index,
+    number,
+    views_per_row,
+)
 
 EVERY = "*"  # every unit of a layer, until `bind` knows how many there are
 COSINE_FLOOR = 0.1  # Carter et al. 2019: keeps the gradient alive where the angle is wide
@@ -45,12 +58,18 @@ def ranges_text(units: Sequence[int | str]) -> str:
     """Units in the grammar's own words: `0..15`, `3,50,100`, `*`."""
     runs: list[list[int | str]] = []
     for unit in units:
-        if runs and isinstance(unit, int) and unit == runs[-1][-1] + 1 if runs and isinstance(runs[-1][-1], int) else False:
+        last = runs[-1][-1] if runs else None
+        if isinstance(unit, int) and isinstance(last, int) and unit == last + 1:
             runs[-1].append(unit)
         else:
             runs.append([unit])
     parts = [f"{run[0]}..{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs]
     return ",".join(parts)
+
+
+def _check_layer(layer: Any) -> None:
+    if not isinstance(layer, str) or not layer:
+        raise UsageError(f"a target needs the name of a layer, got {layer!r:.80}")
 
 
 @dataclass(frozen=True)
@@ -62,8 +81,7 @@ class _Units(Objective):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", as_units(self.units))
-        if not self.layer:
-            raise UsageError("a target needs the name of a layer")
+        _check_layer(self.layer)
 
     @property
     def layers(self) -> frozenset[str]:
@@ -91,8 +109,6 @@ class _Units(Objective):
         return self._with(layer=layer.name)
 
     def _with(self, **changes: Any) -> Objective:
-        from dataclasses import replace
-
         return replace(self, **changes)
 
     def _maps(self, acts: Acts, rows: Tensor) -> Tensor:
@@ -150,7 +166,9 @@ class Neuron(_Units):
         maps = self._maps(acts, rows)
         space = maps.shape[1:]
         place = self.position if self.position is not None else tuple(side // 2 for side in space)
-        if len(place) != len(space) or any(p >= side for p, side in zip(place, space, strict=False) if isinstance(p, int)):
+        if len(place) != len(space) or any(
+            p >= side for p, side in zip(place, space, strict=False) if isinstance(p, int)
+        ):
             raise UsageError(f"position {place} is outside {self.layer}, which is {tuple(space)} at this size")
         return average_views(maps[(slice(None), *place)], views_per_row(acts, rows))  # type: ignore[index]
 
@@ -187,6 +205,9 @@ class WholeLayer(Objective):
 
     layer: str
 
+    def __post_init__(self) -> None:
+        _check_layer(self.layer)
+
     @property
     def layers(self) -> frozenset[str]:
         return frozenset({self.layer})
@@ -215,14 +236,18 @@ class Direction(Objective):
     power: float = 1.0
 
     def __post_init__(self) -> None:
-        vectors = self.vectors.tolist() if isinstance(self.vectors, Tensor) else list(self.vectors)
-        rows = tuple(tuple(float(x) for x in row) for row in (vectors if isinstance(vectors[0], Sequence) else [vectors]))
+        _check_layer(self.layer)
+        vectors: list[Any] = self.vectors.tolist() if isinstance(self.vectors, (Tensor, np.ndarray)) else list(self.vectors)
+        many = bool(vectors) and isinstance(vectors[0], (Sequence, Tensor, np.ndarray))
+        rows = tuple(tuple(float(x) for x in row) for row in (vectors if many else [vectors]))
         object.__setattr__(self, "vectors", rows)
         object.__setattr__(self, "power", float(self.power))
         if self.form not in ("dot", "cosine", "dot_cosine"):
             raise UsageError(f"a direction is dot, cosine or dot_cosine, got {self.form!r}")
         if len({len(row) for row in rows}) != 1 or not all(any(row) for row in rows):
             raise UsageError(f"direction in {self.layer}: vectors must be of one length and not zero")
+        if not all(map(math.isfinite, (self.power, *(x for row in rows for x in row)))):
+            raise UsageError(f"direction in {self.layer}: values and power must be finite")
 
     @property
     def layers(self) -> frozenset[str]:
@@ -240,12 +265,16 @@ class Direction(Objective):
     def bind(self, network: NetworkLike) -> Objective:
         layer = network.find_layer(self.layer)
         if len(self.vectors[0]) != layer.channels:
-            raise UsageError(f"a direction of {len(self.vectors[0])} values in {layer.name}, which has {layer.channels}")
+            raise UsageError(
+                f"a direction of {len(self.vectors[0])} values in {layer.name}, which has {layer.channels}"
+            )
         return Direction(layer.name, self.vectors, self.form, self.power)
 
     def __call__(self, acts: Acts, rows: Tensor) -> Tensor:
         views = views_per_row(acts, rows)
-        values = acts[self.layer].float().flatten(2) if acts[self.layer].dim() > 2 else acts[self.layer].float()[..., None]
+        values = (
+            acts[self.layer].float().flatten(2) if acts[self.layer].dim() > 2 else acts[self.layer].float()[..., None]
+        )
         vectors = torch.tensor(self.vectors, device=values.device)
         vectors = vectors.expand(values.shape[0] // views, -1).repeat_interleave(views, 0)
         dots = (values * vectors[:, :, None]).sum(1)
@@ -287,9 +316,9 @@ class _Class(_Units):
 
     def _text(self, word: str) -> str:
         numbers = [unit for unit in self.units if isinstance(unit, int)]
-        if len(numbers) == len(self.units) or self.units == (EVERY,):
-            return f"{word}:{ranges_text(self.units)}"
-        return f"{word}:" + ",".join(class_text(unit) for unit in self.units)
+        plain = len(numbers) == len(self.units) or self.units == (EVERY,)
+        classes = ranges_text(self.units) if plain else ",".join(class_text(unit) for unit in self.units)
+        return f"{word}:{classes}" + ("" if self.layer == OUTPUT else f"@{layer_text(self.layer)}")
 
 
 @dataclass(frozen=True, init=False)
@@ -319,16 +348,50 @@ class Probability(_Class):
 
 def layer_text(layer: str) -> str:
     """A layer's name as the grammar reads it: bare where it can be, else in double quotes."""
-    bare = bool(layer) and all(part.isidentifier() or part.isdigit() for part in layer.split("."))
-    return layer if bare and not layer.isdigit() and layer not in RESERVED else f'"{layer}"'
+    return layer if BARE.fullmatch(layer) and layer not in RESERVED else quoted(layer)
 
 
 def class_text(unit: int | str) -> str:
     """A class number or name as the grammar reads it."""
     if isinstance(unit, int) or (unit.isidentifier() and unit.isascii()):
         return str(unit)
-    return '"' + unit.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return quoted(unit)
+
+
+def quoted(text: str) -> str:
+    """Any text as one word of the grammar."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 # words of the grammar that a layer of the same name must be quoted to escape
+BARE = re.compile(r"(?:\d+\.)*[A-Za-z_]\w*(?:\.\w+)*", re.ASCII)  # layers that need no quotes
 RESERVED = {"logit", "prob", "direction", "tv", "l1", "l2", "border", "opacity"}
+
+
+def stack(first: Objective, second: Objective) -> Objective | None:
+    """One tree that serves the rows of both, or None when their shapes differ: `a:3` and `a:7` make `a:3,7`."""
+    return _stack(first, second, first.rows, second.rows)
+
+
+def _stack(a: Objective, b: Objective, rows_a: int, rows_b: int) -> Objective | None:
+    if type(a) is not type(b):
+        return None
+    if a.children:
+        pairs = zip(a.children, b.children, strict=False)
+        parts = [_stack(x, y, rows_a, rows_b) for x, y in pairs]
+        if len(a.children) != len(b.children) or any(part is None for part in parts):
+            return None
+        if isinstance(a, Scale) and isinstance(b, Scale):
+            return Scale(a.factor, parts[0]) if a.factor == b.factor and parts[0] is not None else None
+        return type(a)(tuple(parts))  # type: ignore[call-arg]
+    if isinstance(a, _Units) and isinstance(b, _Units):
+        alike = a._with(units=b.units) == b
+        return a._with(units=_spread(a.units, rows_a) + _spread(b.units, rows_b)) if alike else None
+    if isinstance(a, Direction) and isinstance(b, Direction):
+        alike = replace(a, vectors=b.vectors) == b
+        return replace(a, vectors=_spread(a.vectors, rows_a) + _spread(b.vectors, rows_b)) if alike else None
+    return a if a == b else None
+
+
+def _spread(values: tuple[Any, ...], rows: int) -> tuple[Any, ...]:
+    return values * rows if len(values) == 1 else values

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from phosphene.errors import UsageError
-from phosphene.natural import color_basis
+from phosphene.natural import color_basis, sigmoid_rows_
 from phosphene.seeds import Generators
 
 ENCODE_MARGIN = 0.5 / 255  # black and white are moved in by half an 8-bit level: their logits would be infinite
@@ -94,7 +94,7 @@ class SquashColors(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, linear: Tensor, basis: Tensor) -> Tensor:
-        pictures = torch.matmul(basis, linear.flatten(2)).view(linear.shape).sigmoid_()
+        pictures = sigmoid_rows_(torch.matmul(basis, linear.flatten(2)).view(linear.shape))
         ctx.save_for_backward(pictures, basis)
         return pictures
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from phosphene.natural import sigmoid_rows_
 from phosphene.recipe import TransformConfig
 from phosphene.seeds import Generators
 
@@ -85,7 +86,11 @@ class Warp:
 
     def draw(self, generators: Generators, step: int, device: torch.device | str = "cpu") -> Params:
         """The random part of one step: a function of (seed, unit, step) only."""
-        return Params(self._matrix(generators, step, device), self._noise(generators, step, device), self._backgrounds(generators, step, device))
+        return Params(
+            self._matrix(generators, step, device),
+            self._noise(generators, step, device),
+            self._backgrounds(generators, step, device),
+        )
 
     def __call__(self, x: Tensor, params: Params) -> tuple[Tensor, Tensor]:
         """Pictures (b, c, h, w) -> views (b*v, c, *size) and the row (b*v,) that each view shows."""
@@ -142,7 +147,7 @@ class Warp:
         coarse = generators.normal("background", step, (self.channels, 8, 8), device)
         fine = generators.normal("background fine", step, (self.channels, 32, 32), device)
         fields = [F.interpolate(f, self.size, mode="bicubic", align_corners=False) for f in (coarse, fine)]
-        return torch.sigmoid(1.5 * fields[0] + 0.75 * fields[1])
+        return sigmoid_rows_(1.5 * fields[0] + 0.75 * fields[1])
 
 
 def sampling_grid(matrix: Tensor, view: tuple[int, int], picture: tuple[int, int]) -> Tensor:

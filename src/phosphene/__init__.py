@@ -1,0 +1,87 @@
+"""phosphene: show what is inside a neural network, and paint with it.
+
+    import phosphene as ph
+    model = ph.load("squeezenet1_1")
+    sheet = ph.render(model, "features.12:0..15", steps=256)
+    sheet.save("sheet.png")
+
+Names are imported on first use, so that `import phosphene` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from phosphene.engine import Step as Step
+    from phosphene.engine import optimize as optimize
+    from phosphene.errors import PhospheneError as PhospheneError
+    from phosphene.features.picture import Picture as Picture
+    from phosphene.features.picture import Sheet as Sheet
+    from phosphene.features.render import Rendering as Rendering
+    from phosphene.features.render import render as render
+    from phosphene.features.rerun import rerun as rerun
+    from phosphene.models import InputSpec as InputSpec
+    from phosphene.models import Model as Model
+    from phosphene.models import classify as classify
+    from phosphene.models import from_module as from_module
+    from phosphene.models import known as known
+    from phosphene.models import load as load
+    from phosphene.models import to_input as to_input
+    from phosphene.objectives import L1 as L1
+    from phosphene.objectives import L2 as L2
+    from phosphene.objectives import TV as TV
+    from phosphene.objectives import Border as Border
+    from phosphene.objectives import Channel as Channel
+    from phosphene.objectives import Direction as Direction
+    from phosphene.objectives import Logit as Logit
+    from phosphene.objectives import Neuron as Neuron
+    from phosphene.objectives import Objective as Objective
+    from phosphene.objectives import Opacity as Opacity
+    from phosphene.objectives import Probability as Probability
+    from phosphene.objectives import WholeLayer as WholeLayer
+    from phosphene.objectives import parse as parse
+    from phosphene.recipe import OptimizerConfig as OptimizerConfig
+    from phosphene.recipe import RenderConfig as RenderConfig
+    from phosphene.recipe import RunConfig as RunConfig
+    from phosphene.recipe import SignalConfig as SignalConfig
+    from phosphene.recipe import TransformConfig as TransformConfig
+    from phosphene.signals import Fourier as Fourier
+    from phosphene.signals import Pixels as Pixels
+    from phosphene.signals import Signal as Signal
+
+# where each public name lives
+_HOME = {
+    "engine": ("Step", "optimize"),
+    "errors": ("PhospheneError",),
+    "features.picture": ("Picture", "Sheet"),
+    "features.render": ("Rendering", "render"),
+    "features.rerun": ("rerun",),
+    "models": ("InputSpec", "Model", "classify", "from_module", "known", "load", "to_input"),
+    "objectives": (
+        "Border", "Channel", "Direction", "L1", "L2", "Logit", "Neuron", "Objective", "Opacity", "Probability", "TV",
+        "WholeLayer", "parse",
+    ),
+    "recipe": ("OptimizerConfig", "RenderConfig", "RunConfig", "SignalConfig", "TransformConfig"),
+    "signals": ("Fourier", "Pixels", "Signal"),
+}  # fmt: skip
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [*sorted(_MODULE), "__version__"]  # noqa: PLE0604 - the table above is the one list
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from phosphene.version import version
+
+        return version()
+    if name not in _MODULE:
+        raise AttributeError(f"module 'phosphene' has no attribute {name!r}")
+    value = getattr(import_module(f"phosphene.{_MODULE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""The command line. `phosphene.cli.main:main` is its door."""

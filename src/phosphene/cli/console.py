@@ -1,0 +1,112 @@
+"""What the command line shows: results on stdout, everything else on stderr.
+
+On a terminal a live line with time left, score and speed; elsewhere plain lines, one every tenth of the work. `--quiet`
+silences both, `--json` leaves stdout to one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from phosphene.features.render import Progress as StepDone
+
+SHARE_SHOWN = 0.1  # of the work between two plain progress lines
+REFRESH = 0.2  # seconds between two looks at the scores: a look waits for the device
+
+
+class Screen:
+    """Where a command writes. quiet: no progress and notices. as_json: results as one JSON object."""
+
+    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
+        self.quiet, self.as_json = quiet, as_json
+        self.out = Console(highlight=False, soft_wrap=True)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """A line for the reader, on stderr."""
+        if not self.quiet:
+            self.err.print(text, markup=False)
+
+    def result(self, text: str) -> None:
+        """A line of the result, on stdout; with --json nothing but the JSON goes there."""
+        if not self.as_json:
+            self.out.print(text, markup=False)
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """A table on stdout: aligned columns, no frame, so that it can be piped."""
+        grid = Table(box=None, pad_edge=False, header_style="bold")
+        for name in header:
+            grid.add_column(name, no_wrap=True)
+        for row in rows:
+            grid.add_row(*[str(cell) for cell in row])
+        console = self.out if self.out.is_terminal else Console(highlight=False, width=10_000)
+        console.print(grid)
+
+    def json(self, value: Any) -> None:
+        """One JSON object on stdout."""
+        print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+class Meter:
+    """Progress of a rendering: a live bar on a terminal, plain lines elsewhere, nothing when quiet."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.live = not screen.quiet and screen.err.is_terminal
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[detail]}"),
+            console=screen.err,
+            transient=True,
+        )
+        self.task: TaskID | None = None
+        self.began = time.monotonic()
+        self.looked = 0.0
+        self.next_share = SHARE_SHOWN
+
+    def __enter__(self) -> Meter:
+        if self.live:
+            self.bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.live:
+            self.bar.stop()
+
+    def show(self, event: StepDone) -> None:
+        """Show that a step was done."""
+        now = time.monotonic()
+        if self.live:
+            if now - self.looked < REFRESH and event.done < event.total:
+                return
+            self.looked = now
+            if self.task is None:
+                self.task = self.bar.add_task("rendering", total=event.total, detail="")
+            self.bar.update(self.task, completed=event.done, detail=self._detail(event, now))
+        elif not self.screen.quiet and event.done >= self.next_share * event.total:
+            self.next_share += SHARE_SHOWN
+            share = round(100 * event.done / event.total)
+            left = (now - self.began) * (event.total - event.done) / event.done
+            self.screen.say(f"{share:3d}%  {left:.0f} s left  {self._detail(event, now)}")
+
+    def _detail(self, event: StepDone, now: float) -> str:
+        speed = event.done / max(1e-9, now - self.began)
+        batch = f"batch {event.batch + 1}/{event.batches}  " if event.batches > 1 else ""
+        return f"{batch}step {event.step.i}  score {float(event.step.scores.mean()):.4g}  {speed:.1f} picture-steps/s"
+
+
+def relative(path: Path | None) -> str | None:
+    """A path as seen from the working folder, where it lies below or beside it."""
+    return None if path is None else os.path.relpath(path)

@@ -1,0 +1,216 @@
+"""`phosphene models`, `layers`, `classify` and `doctor`: what there is, and whether it is set up right."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from phosphene.cli.console import Screen
+from phosphene.cli.options import (
+    Channels,
+    InputSize,
+    Json,
+    Mean,
+    Quiet,
+    Std,
+    ValueRange,
+    Weights,
+    input_spec,
+    open_model,
+)
+from phosphene.engine import arithmetic
+from phosphene.engine.batching import free_memory
+from phosphene.errors import PhospheneError, UsageError
+from phosphene.features.record import environment
+from phosphene.files import cache_dir, ensure_folder
+from phosphene.media import opaque, read_picture
+from phosphene.models import Layer, ModelEntry, classify as classified, known, to_input
+from phosphene.models.table import layer_table
+from phosphene.recipe import RunConfig
+
+EXTRAS = {"timm": "timm", "soundfile": "audio", "ray": "ray", "fastapi": "web", "av": "video"}
+
+
+def models(query: str = "", /, *, as_json: Json = False, quiet: Quiet = False) -> int:
+    """List the networks that can be loaded by name, and which weights are on this machine.
+
+    Parameters
+    ----------
+    query
+        Part of a name, such as resnet; `timm:` with part of a name lists timm's.
+    """
+    screen = Screen(quiet=quiet, as_json=as_json)
+    entries = known(query)
+    if not entries:
+        raise UsageError(f"no model has {query!r} in its name; phosphene models lists them all")
+    if as_json:
+        screen.json({"models": [_entry(entry) for entry in entries]})
+        return 0
+    rows = [
+        (e.name, _count(e.parameters), "x".join(map(str, e.size)) if e.size else "", "here" if e.cached else "")
+        for e in entries
+    ]
+    screen.table(("name", "parameters", "input", "weights"), rows)
+    screen.say(f"{len(entries)} models; your own: package.module:factory")
+    return 0
+
+
+def _entry(entry: ModelEntry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "source": entry.source,
+        "parameters": entry.parameters,
+        "size": list(entry.size) if entry.size else None,
+        "cached": entry.cached is not None,
+    }
+
+
+def _count(parameters: int | None) -> str:
+    return f"{parameters / 1e6:.1f} M" if parameters else ""
+
+
+def layers(
+    model: str,
+    /,
+    *,
+    receptive: Annotated[bool, Parameter(negative="")] = False,
+    weights: Weights = None,
+    channels: Channels = None,
+    input_size: InputSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    value_range: ValueRange = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """List the layers of a network: name, alias, units, size, stride, receptive field.
+
+    Parameters
+    ----------
+    model
+        Name of a network, `timm:NAME`, or `package.module:factory`.
+    receptive
+        Measure receptive fields too (takes a while on deep networks).
+    """
+    screen = Screen(quiet=quiet, as_json=as_json)
+    network = open_model(model, weights, input_spec(input_size, channels, mean, std, value_range))
+    found = layer_table(network.net, network.spec, receptive=True) if receptive else network.layers
+    if as_json:
+        screen.json({"model": network.name, "layers": [_layer(layer) for layer in found.values()]})
+        return 0
+    rows = [
+        (
+            layer.name,
+            " ".join(layer.aliases),
+            layer.kind,
+            layer.channels,
+            _space(layer),
+            layer.stride or "",
+            (layer.receptive_field or "whole") if receptive else "",
+        )
+        for layer in found.values()
+    ]
+    header = ("name", "alias", "kind", "units", "space", "stride", "sees" if receptive else "")
+    screen.table(header, rows)
+    return 0
+
+
+def _space(layer: Layer) -> str:
+    if layer.tokens is not None:
+        prefix, height, width = layer.tokens
+        return f"{prefix}+{height}x{width} tokens" if prefix else f"{height}x{width} tokens"
+    return "x".join(map(str, layer.spatial))
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "aliases": list(layer.aliases),
+        "kind": layer.kind,
+        "channels": layer.channels,
+        "spatial": list(layer.spatial),
+        "layout": layer.layout,
+        "stride": layer.stride,
+        "receptive_field": layer.receptive_field,
+    }
+
+
+def classify(
+    model: str,
+    image: list[Path],
+    /,
+    *,
+    top: int = 5,
+    weights: Weights = None,
+    channels: Channels = None,
+    input_size: InputSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    value_range: ValueRange = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Print the classes that a network sees in pictures: a check that weights, preprocessing and labels are right.
+
+    Parameters
+    ----------
+    model
+        Name of a network, `timm:NAME`, or `package.module:factory`.
+    image
+        Pictures; each is resized and cropped as the network was trained.
+    top
+        How many classes to print for each.
+    """
+    screen = Screen(quiet=quiet, as_json=as_json)
+    if top < 1:
+        raise UsageError(f"--top must be at least 1, got {top}")
+    network = open_model(model, weights, input_spec(input_size, channels, mean, std, value_range))
+    results: list[dict[str, Any]] = []
+    failed = 0
+    for path in image:
+        try:
+            picture = opaque(read_picture(path))
+        except PhospheneError as error:
+            screen.err.print(f"error: {error}", markup=False)
+            failed += 1
+            continue
+        best = classified(network, to_input(picture, network.spec), top)
+        names = ("index", "label", "probability", "logit")
+        results.append({"path": str(path), "classes": [dict(zip(names, row, strict=True)) for row in best]})
+        screen.result(str(path))
+        for index, label, probability, logit in best:
+            screen.result(f"  {100 * probability:5.1f}%  {index:4d}  {label}  (logit {logit:.3f})")
+    if as_json:
+        screen.json({"model": network.name, "results": results})
+    return 1 if failed else 0
+
+
+def doctor(*, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Check this machine: versions, device, arithmetic, memory, folders, weights, optional packages."""
+    screen = Screen(quiet=quiet, as_json=as_json)
+    chosen = arithmetic(RunConfig())
+    facts: dict[str, Any] = environment(chosen)
+    facts["free memory"] = f"{free_memory(chosen.device) / 2**30:.1f} GiB"
+    problems: list[str] = []
+    try:
+        ensure_folder(cache_dir())
+        facts["cache folder"] = "writable"
+    except PhospheneError as error:
+        problems.append(str(error))
+    here = [entry.name for entry in known() if entry.cached is not None]
+    facts["weights here"] = ", ".join(here) or "none; the first use of a network downloads its weights"
+    facts["optional packages"] = ", ".join(
+        f"{extra}: {'yes' if importlib.util.find_spec(package) else 'no'}" for package, extra in EXTRAS.items()
+    )
+    if as_json:
+        screen.json({**facts, "problems": problems})
+    else:
+        for name, value in facts.items():
+            screen.result(f"{name:20} {value}")
+        for problem in problems:
+            screen.result(f"problem: {problem}")
+        screen.result("all is well" if not problems else f"{len(problems)} problems")
+    return 1 if problems else 0

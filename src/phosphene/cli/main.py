@@ -1,0 +1,71 @@
+"""The door of the command line: commands by name, errors as one line, exit codes 0 ok, 1 failed, 2 bad usage, 130 stopped."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from phosphene.cli import inspect, render
+from phosphene.errors import EXIT_FAILED, EXIT_USAGE, PhospheneError
+from phosphene.version import version
+
+# a target that starts with a minus sign is no option: -logit:1, -features.12:7, "-0.5*(a:1 + b:2)"
+NEGATIVE_TARGET = re.compile(r"""-\s*(?:[\d.]+\s*\*\s*)?[("A-Za-z_\d][^=]*[:(*]""")
+
+HELP = """Show what is inside a neural network, and paint with it.
+
+Start with: phosphene render squeezenet1_1 features.12:0..15
+"""
+
+
+def build() -> App:
+    """The command line as data: all commands and their flags."""
+    app = App(name="phosphene", help=HELP, version=version, version_flags=["--version"])
+    for command in (
+        render.render,
+        inspect.models,
+        inspect.layers,
+        inspect.classify,
+        render.info,
+        render.rerun,
+        inspect.doctor,
+    ):
+        app.command(command)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command; returns the exit code."""
+    words = [f" {word}" if NEGATIVE_TARGET.match(word) and not word.startswith("--") else word for word in arguments]
+    try:
+        result = build()(words, exit_on_error=False, print_error=False, result_action="return_value")
+        return result if isinstance(result, int) else 0
+    except CycloptsError as error:
+        return fail(str(error), EXIT_USAGE, hint=True)
+    except PhospheneError as error:
+        return fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return fail("interrupted", render.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone; no second error at exit
+        return EXIT_FAILED
+
+
+def fail(message: str, code: int, *, hint: bool = False) -> int:
+    """Say what went wrong on stderr."""
+    text = " ".join(message.split("\n")) if hint else message
+    print(f"error: {text}" + ("; see phosphene --help" if hint else ""), file=sys.stderr)
+    return code
+
+
+def main() -> None:
+    """Entry point of the `phosphene` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

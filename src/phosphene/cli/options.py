@@ -1,0 +1,94 @@
+"""Options that several commands share, and how text becomes their values.
+
+Flags are made from the config dataclasses of `recipe.py`: a default and its help are written there, once.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from phosphene.errors import UsageError
+from phosphene.models import InputSpec, Model, load
+from phosphene.recipe import OptimizerConfig, RunConfig, SignalConfig, TransformConfig
+
+Flat = Parameter(name="*")
+
+SignalFlags = Annotated[SignalConfig, Flat, Parameter(group="Picture")]
+TransformFlags = Annotated[TransformConfig, Flat, Parameter(group="Transforms")]
+OptimizerFlags = Annotated[OptimizerConfig, Flat, Parameter(group="Optimizer")]
+RunFlags = Annotated[RunConfig, Flat, Parameter(group="Machine")]
+
+Json = Annotated[bool, Parameter(name="--json", negative="", group="Output", help="Print one JSON object on stdout.")]
+Quiet = Annotated[bool, Parameter(negative="", group="Output", help="No progress and no notices.")]
+Weights = Annotated[
+    str | None, Parameter(group="Network", help='A file of weights (.safetensors, .pth), or "random" for none at all.')
+]
+InputSize = Annotated[str | None, Parameter(group="Network", help="Input of a network of your own: pixels, N or HxW.")]
+Channels = Annotated[int | None, Parameter(group="Network", help="Its input channels.")]
+Mean = Annotated[
+    str | None, Parameter(group="Network", help="Its mean, one number per channel joined by commas, or one for all.")
+]
+Std = Annotated[str | None, Parameter(group="Network", help="Its standard deviation, in the same way.")]
+ValueRange = Annotated[
+    str | None, Parameter(group="Network", help="What black and white are before mean and std, such as 0,255.")
+]
+
+
+def pixels(text: str | None, option: str = "--size") -> int | tuple[int, int] | None:
+    """`224` or `224x320` (height x width)."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)(?:[xX×](\d+))?", text.strip())
+    if match is None:
+        raise UsageError(f"{option} is a number of pixels or HEIGHTxWIDTH, got {text!r}")
+    return int(match[1]) if match[2] is None else (int(match[1]), int(match[2]))
+
+
+def numbers(text: str | None, option: str) -> tuple[float, ...] | None:
+    """`0.5` or `0.485,0.456,0.406`."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{option} is a number or several joined by commas, got {text!r}") from None
+
+
+def steps(text: str | None, option: str) -> tuple[int, ...]:
+    """`1,32,128`."""
+    values = numbers(text, option) or ()
+    if any(value != int(value) for value in values):
+        raise UsageError(f"{option} takes whole numbers joined by commas, got {text!r}")
+    return tuple(int(value) for value in values)
+
+
+def input_spec(
+    size: str | None, channels: int | None, mean: str | None, std: str | None, value_range: str | None
+) -> InputSpec | None:
+    """The input that the flags describe; None when no flag is given. What is left out is 0 mean, unit std."""
+    if size is None and channels is None and mean is None and std is None and value_range is None:
+        return None
+    given: dict[str, Any] = {"channels": channels or 3, "mean": (0.0,), "std": (1.0,)}
+    side = pixels(size, "--input-size")
+    if side is not None:
+        given["size"] = (side, side) if isinstance(side, int) else side
+    for name, text in (("mean", mean), ("std", std)):
+        values = numbers(text, f"--{name}")
+        if values is not None:
+            given[name] = values
+    span = numbers(value_range, "--value-range")
+    if span is not None:
+        if len(span) != 2:
+            raise UsageError(f"--value-range takes two numbers such as 0,255, got {value_range!r}")
+        given["value_range"] = (span[0], span[1])
+    return InputSpec(**given)
+
+
+def open_model(name: str, weights: str | None, spec: InputSpec | None) -> Model:
+    """The model that a command was given."""
+    chosen: str | Path | Literal["random"] | None = weights
+    return load(name, weights=chosen, spec=spec)

@@ -1,0 +1,297 @@
+"""`phosphene render`, `info` and `rerun`: pictures made, explained, and made again."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from phosphene.cli.console import Meter, Screen, relative
+from phosphene.cli.options import (
+    Channels,
+    InputSize,
+    Json,
+    Mean,
+    OptimizerFlags,
+    Quiet,
+    RunFlags,
+    SignalFlags,
+    Std,
+    TransformFlags,
+    ValueRange,
+    Weights,
+    input_spec,
+    open_model,
+    pixels,
+    steps as step_list,
+)
+from phosphene.errors import UsageError
+from phosphene.features.picture import Picture, Sheet
+from phosphene.features.render import Done, Notice, Progress, Rendering
+from phosphene.features.rerun import compare, prepare, read_recipe, threads
+from phosphene.features.store import Store
+from phosphene.files import safe_name
+from phosphene.media import read_picture, to_tensor
+from phosphene.objectives import parse
+from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, SignalConfig, TransformConfig
+
+INTERRUPTED = 130  # the shell's exit code for Ctrl-C
+ANIMATION_FRAMES = 32
+
+
+def render(
+    model: str,
+    target: list[str],
+    /,
+    *,
+    size: Annotated[str | None, Parameter(group="Picture")] = None,
+    steps: Annotated[int, Parameter(group="Picture")] = RenderConfig.steps,
+    seed: Annotated[int, Parameter(group="Picture")] = RenderConfig.seed,
+    init: Annotated[Path | None, Parameter(group="Picture")] = None,
+    signal_: SignalFlags = SignalConfig(),
+    transform: TransformFlags = TransformConfig(),
+    optimizer: OptimizerFlags = OptimizerConfig(),
+    weights: Weights = None,
+    channels: Channels = None,
+    input_size: InputSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    value_range: ValueRange = None,
+    run: RunFlags = RunConfig(),
+    out: Annotated[Path, Parameter(group="Output")] = Path("out"),
+    resume: Annotated[bool, Parameter(negative="", group="Output")] = False,
+    snapshots: Annotated[str | None, Parameter(group="Output")] = None,
+    animate: Annotated[bool, Parameter(negative="", group="Output")] = False,
+    metadata: Annotated[bool, Parameter(group="Output")] = True,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Feature visualization: optimise a picture until a unit of a network responds.
+
+    Examples: `phosphene render squeezenet1_1 features.12:0..15`, `... logit:goldfish`,
+    `... "features.12:3 - 0.05*tv"`, `... features.7` (a whole layer: DeepDream), `... layer4:7@3,5` (one neuron).
+
+    Parameters
+    ----------
+    model
+        Name of a network (see `phosphene models`), `timm:NAME`, or `package.module:factory`.
+    target
+        What to raise: LAYER:7, LAYER:0..63, LAYER:*, LAYER:7@3,5, LAYER, logit:CLASS, prob:CLASS, joined by + - *.
+    size
+        Pixels, N or HEIGHTxWIDTH; the network's own input size when left out.
+    steps
+        Steps of gradient ascent.
+    seed
+        Seed of the start and of every random transform.
+    init
+        A picture to start from, instead of noise.
+    out
+        Folder for the pictures, their recipes and sheet.png.
+    resume
+        Go on with a rendering that was interrupted in --out.
+    snapshots
+        Steps at which each picture is also saved, such as 1,32,128.
+    animate
+        Also save the optimisation of each picture as an animation (.webp).
+    metadata
+        Write the recipe into the pictures and beside them.
+    """
+    screen = Screen(quiet=quiet, as_json=as_json)
+    config = RenderConfig(pixels(size), steps, seed, signal_, transform, optimizer)
+    for text in target:
+        parse(text)  # a slip in a target is told before a large network is loaded
+    network = open_model(model, weights, input_spec(input_size, channels, mean, std, value_range))
+    start = start_picture(init, network.spec.channels, config) if init is not None else None
+    store = Store(out, resume=resume, metadata=metadata)
+    rendering = Rendering(
+        network,
+        target,
+        config,
+        run,
+        init=start,
+        snapshots=step_list(snapshots, "--snapshots"),
+        frames=ANIMATION_FRAMES if animate else 0,
+        store=store,
+    )
+    screen.say(
+        f"{network.name}: {rendering.plan.rows} pictures of {' x '.join(map(str, rendering.plan.canvas))}, "
+        f"{steps} steps, {rendering.arithmetic.device} {rendering.arithmetic.precision}"
+    )
+    stopped = show(rendering, screen)
+    sheet = rendering.sheet()
+    path = sheet.save(out / "sheet.png") if len(sheet) else None
+    report(sheet, path, screen)
+    if stopped:
+        screen.say(f"interrupted; the pictures so far are in {relative(out)}; go on with --resume")
+        return INTERRUPTED
+    return 0 if all(picture.status == "ok" for picture in sheet) or len(sheet) > 1 else 1
+
+
+def show(rendering: Rendering, screen: Screen) -> bool:
+    """Carry out a rendering and show it; True when Ctrl-C ended it early."""
+    with Meter(screen) as meter, stopping(rendering) as stopped:
+        for event in rendering:
+            if isinstance(event, Progress):
+                meter.show(event)
+            elif isinstance(event, Notice):
+                screen.say(event.text)
+            elif isinstance(event, Done) and event.picture.status == "degenerate":
+                screen.say(f"{event.picture.target}: {event.picture.reason}")
+    return bool(stopped)
+
+
+@contextmanager
+def stopping(rendering: Rendering) -> Iterator[list[bool]]:
+    """The first Ctrl-C ends the rendering after its current step, the second one at once."""
+    stopped: list[bool] = []
+
+    def handler(number: int, frame: object) -> None:
+        if stopped:
+            raise KeyboardInterrupt
+        stopped.append(True)
+        rendering.stop()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def report(sheet: Sheet, path: Path | None, screen: Screen) -> None:
+    """The result of a rendering on stdout."""
+    if screen.as_json:
+        screen.json(
+            {
+                "sheet": relative(path),
+                "results": [entry(picture) for picture in sheet],
+                "device": sheet.device,
+                "precision": sheet.precision,
+                "seconds": round(sheet.seconds, 3),
+            }
+        )
+        return
+    for picture in sheet:
+        note = "" if picture.status == "ok" else f"  {picture.status}: {picture.reason}"
+        screen.result(f"{relative(picture.path)}  {picture.target}  activation {picture.activation:.4g}{note}")
+    if path is not None:
+        screen.result(f"{relative(path)}  the sheet of all {len(sheet)}")
+
+
+def entry(picture: Picture) -> dict[str, Any]:
+    """One picture of `--json`."""
+    return {
+        "path": relative(picture.path),
+        "target": picture.target,
+        "layer": picture.layer,
+        "unit": picture.unit,
+        "seed": picture.seed,
+        "steps": picture.steps,
+        "size": list(picture.size),
+        "activation": picture.activation if picture.activation == picture.activation else None,
+        "status": picture.status,
+        "reason": picture.reason,
+        "seconds": picture.seconds,
+    }
+
+
+def start_picture(path: Path, channels: int, config: RenderConfig) -> Any:
+    """The picture of --init as (c, h, w) for a network of so many channels."""
+    image = read_picture(path)
+    if channels == 1:
+        return to_tensor(image.convert("L"))
+    if channels != 3:
+        raise UsageError(f"--init needs a network of 1 or 3 channels, this one takes {channels}")
+    return to_tensor(image if config.signal.alpha and image.mode == "RGBA" else image.convert("RGB"))
+
+
+def info(file: Path, /, *, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Show the recipe inside a picture: the network, the target, the method, how it went.
+
+    Parameters
+    ----------
+    file
+        A picture that phosphene made, or its .json.
+    """
+    screen = Screen(quiet=quiet, as_json=as_json)
+    recipe = read_recipe(file)
+    if as_json:
+        screen.json(recipe)
+        return 0
+    for name, value in flattened(recipe):
+        screen.result(f"{name:34} {value}")
+    return 0
+
+
+def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested data as dotted names and short values."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from flattened(item, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        text = str(value)
+        yield prefix, text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"
+
+
+def rerun(
+    file: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(group="Output")] = Path("out/rerun"),
+    model: Annotated[str | None, Parameter(group="Network")] = None,
+    weights: Weights = None,
+    init: Annotated[Path | None, Parameter(group="Picture")] = None,
+    device: Annotated[str | None, Parameter(group="Machine")] = None,
+    allow_different_weights: Annotated[bool, Parameter(negative="", group="Network")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Make a picture again from the recipe inside it, and say whether the pixels are the same.
+
+    Parameters
+    ----------
+    file
+        A picture that phosphene made, or its .json.
+    out
+        Folder for the new picture.
+    model
+        The network, when the recipe names Python code: a picture may not start that by itself.
+    init
+        The picture that it was started from, if any.
+    device
+        Another device than the first time.
+    allow_different_weights
+        Go on although the weights are not the ones that the recipe names.
+    """
+    screen = Screen(quiet=quiet, as_json=as_json)
+    recipe = read_recipe(file)
+    network = open_model(model, weights, None) if model is not None else None
+    channels = int(recipe.get("model", {}).get("input", {}).get("channels", 3))
+    start = start_picture(init, channels, RenderConfig()) if init is not None else None
+    rendering = prepare(
+        recipe, model=network, weights=weights, init=start, device=device, anyway=allow_different_weights
+    )
+    store = Store(out)
+    with threads(recipe):
+        stopped = show(rendering, screen)
+    if stopped:
+        screen.say("interrupted; nothing was written")
+        return INTERRUPTED
+    again = compare(recipe, rendering)
+    picture = again.picture.save(store.folder / (safe_name(again.picture.target) + ".png"))
+    for difference in again.differences:
+        screen.say(f"differs: {difference}")
+    if as_json:
+        screen.json({**entry(picture), "same_pixels": again.same, "differences": list(again.differences)})
+    else:
+        verdict = "the same pixels" if again.same else "not the same pixels"
+        screen.result(f"{relative(picture.path)}  {picture.target}  activation {picture.activation:.4g}  {verdict}")
+    return 0

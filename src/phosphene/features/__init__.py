@@ -1,0 +1,1 @@
+"""Feature visualization: pictures that make a unit respond, made, measured, kept and made again."""

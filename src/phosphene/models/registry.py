@@ -1,0 +1,229 @@
+"""From a name to a model: torchvision's classification networks, timm's, a factory in the user's own code.
+
+    squeezenet1_1, torchvision:resnet50, torchvision:resnet50@IMAGENET1K_V1
+    timm:resnet18.a1_in1k
+    package.module:factory
+
+What a network expects at its input and what its classes are called comes from the metadata of its weights, never from
+a guess: a wrong value range or crop fails silently. Random weights must be asked for (`weights="random"`) and are the
+same every time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from phosphene.errors import UsageError, unknown
+from phosphene.models.factory_source import call_factory, net_and_spec
+from phosphene.models.model import Model
+from phosphene.models.spec import InputSpec, WeightsInfo
+from phosphene.models.timm_source import PREFIX as TIMM
+from phosphene.models.timm_source import load_timm, timm_names
+from phosphene.models.weights import (
+    RANDOM,
+    cached_weights,
+    find_weights,
+    load_file,
+    same_random_weights,
+    weights_sha256,
+)
+
+TORCHVISION = "torchvision"
+IMAGENET_CLASSES = 1000  # ILSVRC-2012
+
+AUXILIARY = re.compile(r"(aux1|aux2|AuxLogits)\.")  # second classifiers of GoogLeNet and Inception, for training only
+OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")  # names from before dots were forbidden
+OLD_VIT = re.compile(r"\.mlp\.linear_([12])\.")
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One network that can be loaded.
+
+    name: what `load` takes. source: "torchvision" or "timm". weights: the publisher's name of the default weights.
+    parameters: their number. megabytes: of the weights file. size: (height, width) of the input in pixels.
+    license: of the weights, where the publisher states one. cached: where the weights are on this machine, or None.
+    None where it is not known without building the network.
+    """
+
+    name: str
+    source: str
+    weights: str | None = None
+    parameters: int | None = None
+    megabytes: float | None = None
+    size: tuple[int, int] | None = None
+    license: str | None = None
+    cached: Path | None = None
+    url: str | None = None
+
+
+def load(
+    name: str, *, weights: str | Path | None = None, spec: InputSpec | None = None, labels: Sequence[str] | None = None
+) -> Model:
+    """The model called `name` (see the module's first lines).
+
+    weights: a file, "random" for seeded random weights, or None for the published ones. spec, labels: instead of those
+    that come with the network. Raises UnknownNameError with the nearest names, WeightsError when the weights are absent
+    or do not fit, MissingExtraError when timm is not installed, UsageError when nothing says what the input is.
+    """
+    prefix, colon, rest = name.partition(":")
+    if not colon or prefix == TORCHVISION:
+        return _load_torchvision(rest if colon else name, weights, spec, labels)
+    if prefix == TIMM:
+        return _load_timm(rest, weights, spec, labels)
+    return _load_factory(name, weights, spec, labels)
+
+
+def from_module(
+    net: nn.Module, spec: InputSpec, *, name: str | None = None, labels: Sequence[str] | None = None
+) -> Model:
+    """A network that the caller made, with the weights that it has. name: its class's name if None."""
+    title = name or type(net).__name__
+    info = WeightsInfo("given", weights_sha256(net))
+    return Model(net, spec, name=title, source=f"given:{title}", weights=info, labels=_tuple(labels))
+
+
+def known(query: str = "") -> list[ModelEntry]:
+    """The networks that can be loaded by name and contain `query`; timm's for a query that starts with "timm:"."""
+    prefix, colon, rest = query.partition(":")
+    if colon and prefix == TIMM:
+        return [ModelEntry(f"{TIMM}:{name}", TIMM) for name in timm_names(rest)]
+    part = rest if colon and prefix == TORCHVISION else query
+    return [_torchvision_entry(name) for name in torchvision_names() if part.lower() in name]
+
+
+def torchvision_names() -> list[str]:
+    """torchvision's classification networks; detection, segmentation, video and quantized ones live in submodules."""
+    import torchvision
+
+    return sorted(torchvision.models.list_models(module=torchvision.models))
+
+
+def imagenet_labels() -> tuple[str, ...]:
+    """The 1000 class names of ILSVRC-2012, as torchvision publishes them."""
+    return tuple(_torchvision_weights("squeezenet1_1").meta["categories"])
+
+
+def _torchvision_entry(name: str) -> ModelEntry:
+    member = _torchvision_weights(name)
+    return ModelEntry(
+        name,
+        TORCHVISION,
+        member.name,
+        member.meta.get("num_params"),
+        member.meta.get("_file_size"),
+        _torchvision_spec(member).size,
+        member.meta.get("license"),
+        cached_weights(name, url=member.url),
+        member.url,
+    )
+
+
+def _torchvision_weights(arch: str, tag: str = "") -> Any:
+    """A member of the architecture's enumeration of weights: the one called `tag`, else torchvision's default."""
+    import torchvision
+
+    if arch not in torchvision_names():
+        raise unknown("model", arch, TORCHVISION, torchvision_names())
+    members = torchvision.models.get_model_weights(arch)
+    if tag and tag not in members.__members__:
+        raise unknown("weights", tag, f"{TORCHVISION}:{arch}", members.__members__)
+    return members[tag] if tag else members.DEFAULT
+
+
+def _torchvision_spec(member: Any) -> InputSpec:
+    preset = member.transforms()
+    return InputSpec(
+        size=_pair(preset.crop_size),
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+        resize=preset.resize_size[0],
+        interpolation=_filter(preset.interpolation.value),
+    )
+
+
+def _load_torchvision(
+    name: str, weights: str | Path | None, spec: InputSpec | None, labels: Sequence[str] | None
+) -> Model:
+    arch, _, tag = name.partition("@")
+    member = _torchvision_weights(arch, tag)
+    own = _torchvision_spec(member)
+    stem = name if tag else arch
+    file = None if weights == RANDOM else find_weights(stem, weights, url=member.url)
+    net = _build_torchvision(arch, (spec or own) if file is None else own)
+    if file is not None:
+        load_file(net, file, arch, rename=_current_name)
+    published = file is not None and file.name == member.url.rsplit("/", 1)[-1]
+    origin = f"{TORCHVISION}:{member.name}" if published else _origin(file)
+    names = labels if labels is not None else member.meta["categories"]
+    info = WeightsInfo(origin, weights_sha256(net))
+    return Model(net, spec or own, name=arch, source=f"{TORCHVISION}:{arch}", weights=info, labels=_tuple(names))
+
+
+def _build_torchvision(arch: str, spec: InputSpec) -> nn.Module:
+    import torchvision
+
+    options: dict[str, Any] = {}
+    if arch in ("googlenet", "inception_v3"):
+        # transform_input: the published weights expect another normalization, which the network then does itself
+        options = {"aux_logits": False, "init_weights": False, "transform_input": True}
+    elif arch.startswith("vit_"):
+        options = {"image_size": spec.size[0]}
+    with same_random_weights():
+        net: nn.Module = torchvision.models.get_model(arch, weights=None, **options)
+    return net
+
+
+def _current_name(entry: str) -> str | None:
+    """The present name of an entry of a published torchvision file; None for the heads that only training uses."""
+    if AUXILIARY.match(entry):
+        return None
+    entry = OLD_DENSENET.sub(r"\1\2.", entry)
+    return OLD_VIT.sub(lambda found: f".mlp.{'0' if found.group(1) == '1' else '3'}.", entry)
+
+
+def _load_timm(name: str, weights: str | Path | None, spec: InputSpec | None, labels: Sequence[str] | None) -> Model:
+    net, own, origin = load_timm(name, weights)
+    names = labels
+    if names is None and getattr(net, "num_classes", None) == IMAGENET_CLASSES:
+        names = imagenet_labels()
+    info = WeightsInfo(origin, weights_sha256(net))
+    return Model(net, spec or own, name=name, source=f"{TIMM}:{name}", weights=info, labels=_tuple(names))
+
+
+def _load_factory(name: str, weights: str | Path | None, spec: InputSpec | None, labels: Sequence[str] | None) -> Model:
+    if weights == RANDOM:
+        raise UsageError(f"{name} decides its own weights; leave out 'random' to take them as they are")
+    made = call_factory(name)
+    if isinstance(made, Model):
+        net, own, title = made.net, spec or made.spec, made.name
+        labels = made.labels if labels is None else labels
+    else:
+        (net, own), title = net_and_spec(made, name, spec), name
+    file = None if weights is None else find_weights(title, weights)
+    if file is not None:
+        load_file(net, file, title)
+    info = WeightsInfo("given" if file is None else _origin(file), weights_sha256(net))
+    return Model(net, own, name=title, source=name, weights=info, labels=_tuple(labels))
+
+
+def _origin(file: Path | None) -> str:
+    return RANDOM if file is None else f"file:{file.name}"
+
+
+def _pair(size: Sequence[int]) -> tuple[int, int]:
+    return size[0], size[-1]
+
+
+def _filter(name: str) -> Literal["bilinear", "bicubic"]:
+    return "bicubic" if name == "bicubic" else "bilinear"
+
+
+def _tuple(labels: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if labels is None else tuple(labels)

@@ -1,0 +1,116 @@
+"""Networks of timm (Wightman, 2019; the extra `timm`), with the preprocessing that their `pretrained_cfg` states.
+
+Weights are looked for as for every network; what timm downloaded before is found in its own cache. timm fetches the
+rest itself. Its client retries for most of a minute when there is no network, so that is asked first.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import urllib.error
+import urllib.request
+import warnings
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from phosphene.errors import MissingExtraError, PhospheneError, unknown
+from phosphene.models.spec import InputSpec
+from phosphene.models.weights import RANDOM, absent, cached_weights, find_weights, load_file, same_random_weights
+
+PREFIX = "timm"
+HUB_TIMEOUT = 10.0  # seconds to wait for a sign of life
+HUB_FILE = "model.safetensors"  # what timm calls the weights in each of its repositories
+
+
+def timm_names(query: str) -> list[str]:
+    """Names of timm's networks with published weights that contain `query`."""
+    return list(_timm().list_models(f"*{query}*", pretrained=True))
+
+
+def load_timm(name: str, weights: str | Path | None) -> tuple[nn.Module, InputSpec, str]:
+    """(network, its input, where its weights came from) of timm's `name`, such as `resnet18.a1_in1k`.
+
+    weights: as for `load`. Raises MissingExtraError, UnknownNameError, WeightsError.
+    """
+    timm = _timm()
+    if not timm.is_model(name.split(".")[0]):
+        raise unknown("model", name, PREFIX, timm.list_models())
+    stem = f"{PREFIX}-{name.replace('/', '-')}"
+    if weights == RANDOM:
+        net, origin = _create(timm, name), RANDOM
+    elif weights is not None or cached_weights(stem) is not None:
+        file = find_weights(stem, weights)
+        net, origin = _create(timm, name), f"file:{file.name}"
+        load_file(net, file, name)
+    else:
+        net, origin = _published(timm, name, stem), f"{PREFIX}:{name}"
+    return net, input_spec(net.pretrained_cfg), origin
+
+
+def input_spec(config: dict[str, Any]) -> InputSpec:
+    """The input that a `pretrained_cfg` describes; timm resizes to the crop divided by `crop_pct`, rounded down."""
+    channels, height, width = config["input_size"]
+    return InputSpec(
+        channels=channels,
+        size=(height, width),
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        resize=math.floor(min(height, width) / (config.get("crop_pct") or 1.0)),
+        interpolation="bicubic" if config.get("interpolation") == "bicubic" else "bilinear",
+    )
+
+
+def _timm() -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import timm
+    except ImportError as error:
+        raise MissingExtraError("timm", "timm") from error
+    return timm
+
+
+def _create(timm: Any, name: str, **options: Any) -> Any:
+    try:
+        with same_random_weights(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return timm.create_model(name, **options)
+    except Exception as error:  # timm downloads through several clients, each with errors of its own
+        raise PhospheneError(f"timm cannot make {name!r}: {' '.join(str(error).split())}") from error
+
+
+def _published(timm: Any, name: str, stem: str) -> Any:
+    file = _in_hub_cache(timm, name)
+    if file is not None:
+        return _create(timm, name, pretrained=True, pretrained_cfg_overlay={"file": file})
+    if not _hub_answers():
+        raise absent(stem, reason="not on this machine, and timm's hub cannot be reached")
+    try:
+        return _create(timm, name, pretrained=True)
+    except PhospheneError as error:
+        raise absent(stem, reason=str(error)) from error
+
+
+def _in_hub_cache(timm: Any, name: str) -> str | None:
+    config = timm.get_pretrained_cfg(name)
+    repository = config.hf_hub_id if config else None
+    if not repository:
+        return None
+    hub = importlib.import_module("huggingface_hub")  # timm brings it along
+    found = hub.try_to_load_from_cache(repository, config.hf_hub_filename or HUB_FILE)
+    return found if isinstance(found, str) else None
+
+
+def _hub_answers() -> bool:
+    hub = importlib.import_module("huggingface_hub")
+    request = urllib.request.Request(hub.constants.ENDPOINT, method="HEAD")
+    try:
+        urllib.request.urlopen(request, timeout=HUB_TIMEOUT).close()
+    except urllib.error.HTTPError:
+        return True  # it answered
+    except OSError:
+        return False
+    return True
