@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 from torch import Tensor, nn
+
+from phosphene.engine import Step, optimize
+from phosphene.models import InputSpec, Model, from_module, load
+from phosphene.objectives import Objective
+from phosphene.recipe import RenderConfig
+from phosphene.seeds import Generators
+from phosphene.signals import Fourier, Signal
+from phosphene.transforms import build
 
 # The same examples in every run, and no clock: a test that fails here fails for everyone.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -74,6 +83,47 @@ def tiny_net() -> TinyNet:
     """A `TinyNet` in eval mode; every test gets its own, always with the same weights."""
     with torch.random.fork_rng(devices=[]):  # the layers' own initialization must not move the global generator
         return TinyNet().eval()
+
+
+@pytest.fixture
+def tiny_model(tiny_net: TinyNet) -> Model:
+    """The `TinyNet` as a model of 32 x 32 pictures."""
+    return from_module(tiny_net, InputSpec(size=(32, 32)), name="tiny")
+
+
+@pytest.fixture(scope="session")
+def squeezenet(shared: Path) -> Model:
+    """SqueezeNet 1.1 with its trained weights, in the memory layout that the engine gives it."""
+    assert (shared / "models" / "squeezenet1_1.safetensors").is_file()
+    return load("squeezenet1_1").prepared(memory_format=torch.channels_last)
+
+
+Ascend = Callable[..., list[Step]]
+
+
+@pytest.fixture
+def ascend() -> Ascend:
+    """ascend(model, objective, config, ...): start a signal as the features do, optimise it, give all the steps."""
+
+    def run(
+        model: Model,
+        objective: Objective,
+        config: RenderConfig,
+        *,
+        size: tuple[int, int] = (32, 32),
+        kind: type[Signal] = Fourier,
+        alpha: bool = False,
+        rows: int | None = None,
+    ) -> list[Step]:
+        rows = rows or objective.rows
+        signal = kind(rows, channels=model.spec.channels, size=size, alpha=alpha)
+        names = [objective.identity(row if objective.rows > 1 else 0) for row in range(rows)]
+        signal.start(Generators(config.seed, names))
+        channels = model.spec.channels
+        transform = build(config.transform, size=size, steps=config.steps, channels=channels, alpha=alpha)
+        return list(optimize(objective, model, signal, transform, config))
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,7 @@ _HOME = {
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
-__all__ = [*sorted(_MODULE), "__version__"]  # noqa: PLE0604 - the table above is the one list
+__all__ = [*sorted(_MODULE), "__version__"]
 
 
 def __getattr__(name: str) -> Any:

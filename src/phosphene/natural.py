@@ -21,7 +21,8 @@ def color_basis(channels: int = 3) -> Tensor:
     if channels != 3:
         return torch.eye(channels)
     sqrt = torch.tensor(IMAGENET_COLOR_SQRT)
-    return sqrt / sqrt.norm(dim=0).max()
+    basis: Tensor = sqrt / sqrt.norm(dim=0).max()
+    return basis
 
 
 def frequencies(height: int, width: int) -> Tensor:

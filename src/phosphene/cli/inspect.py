@@ -27,7 +27,8 @@ from phosphene.errors import PhospheneError, UsageError
 from phosphene.features.record import environment
 from phosphene.files import cache_dir, ensure_folder
 from phosphene.media import opaque, read_picture
-from phosphene.models import Layer, ModelEntry, classify as classified, known, to_input
+from phosphene.models import Layer, ModelEntry, known, to_input
+from phosphene.models import classify as classified
 from phosphene.models.table import layer_table
 from phosphene.recipe import RunConfig
 

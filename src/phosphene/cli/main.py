@@ -1,4 +1,7 @@
-"""The door of the command line: commands by name, errors as one line, exit codes 0 ok, 1 failed, 2 bad usage, 130 stopped."""
+"""The door of the command line: commands by name, errors as one line.
+
+Exit codes: 0 ok, 1 failed, 2 bad usage, 130 interrupted.
+"""
 
 from __future__ import annotations
 

@@ -28,6 +28,8 @@ from phosphene.cli.options import (
     input_spec,
     open_model,
     pixels,
+)
+from phosphene.cli.options import (
     steps as step_list,
 )
 from phosphene.errors import UsageError

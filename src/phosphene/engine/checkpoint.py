@@ -60,5 +60,6 @@ def _restore(tree: Any, tensors: dict[str, Tensor]) -> Any:
         return tensors[tree[TENSOR]]
     if "dict" in tree:
         return {key: _restore(item, tensors) for key, item in tree["dict"]}
-    items = [_restore(item, tensors) for item in tree.get("list", tree.get("tuple", []))]
+    listed: list[Any] = tree.get("list") or tree.get("tuple") or []
+    items = [_restore(item, tensors) for item in listed]
     return items if "list" in tree else tuple(items)

@@ -3,12 +3,13 @@
     for step in optimize(objective, model, signal, transform, config): ...
 
 A generator of `Step`; progress bars, checkpoints, previews and early stops are bodies of that `for`. Nothing in it
-waits for the device except where it must (every `CHECK_EVERY` steps, to find silent rows), so scores stay on the device until the
-consumer looks. Each step is a closed helper: no mode, hook or context is open while the consumer holds a Step.
+waits for the device except where it must (every `CHECK_EVERY` steps, to find silent rows), so scores stay on the
+device until the consumer looks. Each step is a closed helper: no mode, hook or context is open while the consumer
+holds a Step.
 
-Silent rows. At every CHECK_EVERY-th step the gradient at the views is looked at, row by row; a row without any is dead, and
-until the next check its gradient goes through redirected rectifiers (`models/redirect.py`). What decides about a row is
-that row alone, so its mates change nothing.
+Silent rows. At every CHECK_EVERY-th step the gradient at the views is looked at, row by row; a row without any is
+dead, and until the next check its gradient goes through redirected rectifiers (`models/redirect.py`). What decides
+about a row is that row alone, so its mates change nothing.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class Step:
     """One step that was done.
 
     i: steps done so far, from 1. scores: (b,) on the device, under this step's transforms, before its update.
-    silent: (b,) rows without gradient at the last look. broken: (b,) the step at which a row's gradient stopped being finite, 0 if
-    never. signal: the live signal.
+    silent: (b,) rows without gradient at the last look. broken: (b,) the step at which a row's gradient stopped
+    being finite, 0 if never. signal: the live signal.
     """
 
     i: int

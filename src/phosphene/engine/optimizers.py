@@ -74,7 +74,7 @@ class Ascent:
             return -float(scores.sum()) if isinstance(self.optimizer, torch.optim.LBFGS) else 0.0
 
         if isinstance(self.optimizer, torch.optim.LBFGS):
-            self.optimizer.step(closure)
+            self.optimizer.step(closure)  # type: ignore[no-untyped-call]
         else:
             closure()
             self.optimizer.step()

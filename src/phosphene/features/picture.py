@@ -28,9 +28,9 @@ DISPLAYED = 64  # pictures shown in a notebook; more make the page slow
 class Picture:
     """One optimised picture.
 
-    pixels: (c, h, w) in [0, 1], already rounded to 8 bits. target, layer, unit: what it was made for. activation: what the plain
-    network gives for that unit on these pixels. status: "ok", "degenerate" (reason says why) or "interrupted".
-    recipe: everything needed to make it again. frames: (steps done, pixels) kept on the way.
+    pixels: (c, h, w) in [0, 1], already rounded to 8 bits. target, layer, unit: what it was made for. activation:
+    what the plain network gives for that unit on these pixels. status: "ok", "degenerate" (reason says why) or
+    "interrupted". recipe: everything needed to make it again. frames: (steps done, pixels) kept on the way.
     """
 
     pixels: Tensor

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,6 @@ from phosphene.engine.optimizers import learning_rate
 from phosphene.errors import UsageError
 from phosphene.models import Model
 from phosphene.objectives import INPUT, Logit, Objective, Opacity, Probability, parse, stack
-from phosphene.objectives.units import EVERY
 from phosphene.recipe import RenderConfig
 from phosphene.transforms import ranges
 
@@ -91,11 +91,12 @@ def named(objective: Objective, model: Model) -> Objective:
     if not objective.children:
         return objective
     children = tuple(named(child, model) for child in objective.children)
-    return replace(objective, **({"of": children[0]} if len(children) == 1 else {"parts": children}))  # type: ignore[arg-type]
+    changes: dict[str, Any] = {"of": children[0]} if len(children) == 1 else {"parts": children}
+    return replace(objective, **changes)
 
 
 def _class_name(unit: int | str, model: Model) -> int | str:
-    if not isinstance(unit, int) or unit == EVERY or model.labels is None:
+    if not isinstance(unit, int) or model.labels is None:
         return unit
     label = model.label(unit)
     return label if model.labels.count(label) == 1 and not label.isdigit() else unit

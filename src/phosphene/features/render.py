@@ -79,9 +79,9 @@ def render(
 ) -> Sheet:
     """Optimise one picture for every unit of the targets.
 
-    targets: text such as "features.12:0..15 - 0.05*tv", objectives, or several of either. size, steps, seed: in place of
-    the config's own. init: a picture (c, h, w) in [0, 1] to start from. snapshots: steps whose pictures are kept; frames: how many
-    evenly spaced ones. out: a folder to write to.
+    targets: text such as "features.12:0..15 - 0.05*tv", objectives, or several of either. size, steps, seed: in
+    place of the config's own. init: a picture (c, h, w) in [0, 1] to start from. snapshots: steps whose pictures are
+    kept; frames: how many evenly spaced ones. out: a folder to write to.
     Interrupted (Ctrl-C), it gives the pictures as they are, with status "interrupted".
     Raises UsageError for targets, sizes or numbers that cannot be; nothing is computed or written then.
     """
@@ -157,8 +157,7 @@ class Rendering:
             batch.number = number
             batch.of = number + 1 + len(batches)
             try:
-                for event in self._run(batch, model, done):
-                    yield event
+                yield from self._run(batch, model, done)
             except (RuntimeError, torch.OutOfMemoryError) as error:
                 if not is_out_of_memory(error):
                     raise

@@ -59,9 +59,9 @@ def rerun(
 ) -> Rerun:
     """Make a picture again.
 
-    source: the picture's file, or its recipe. model: needed when the recipe's network is Python code or was given in Python.
-    weights: a file, when they are not where they are looked for. init: the picture (c, h, w) that it started from.
-    Raises RecipeError when the recipe cannot be carried out here.
+    source: the picture's file, or its recipe. model: needed when the recipe's network is Python code or was given in
+    Python. weights: a file, when they are not where they are looked for. init: the picture (c, h, w) that it started
+    from. Raises RecipeError when the recipe cannot be carried out here.
     """
     recipe = source if isinstance(source, dict) else read_recipe(source)
     again = prepare(recipe, model=model, weights=weights, init=init, device=device, anyway=allow_different_weights)

@@ -1,8 +1,8 @@
 """A network with its preprocessing, layer table and labels: what every part of phosphene means by "model".
 
 Pictures come in as (b, c, h, w) in [0, 1]; `activations` normalises them as the weights were trained and reads the
-layers asked for. The network that was handed in is never changed: where the engine wants another device, number format or
-memory layout it works on a copy (`prepared`).
+layers asked for. The network that was handed in is never changed: where the engine wants another device, number
+format or memory layout it works on a copy (`prepared`).
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Model:
             return self
         net.eval().requires_grad_(False)
         net.to(device=device, dtype=dtype)
-        net.to(memory_format=memory_format)  # type: ignore[call-overload]
+        net.to(memory_format=memory_format)
         twin = copy.copy(self)
         twin.net, twin.dtype, twin.memory_format, twin._table = net, dtype, memory_format, self.layers
         return twin

@@ -59,7 +59,8 @@ class Redirect(TorchFunctionMode):
             return func(*args, **kwargs)
         if func is F.hardtanh:
             floor = float(args[1] if len(args) > 1 else kwargs.get("min_val", floor))
-        return _Redirected.apply(x, func, args[1:], {k: v for k, v in kwargs.items() if k != "input"}, floor, self.rows)  # type: ignore[no-untyped-call]
+        options = {name: value for name, value in kwargs.items() if name != "input"}
+        return _Redirected.apply(x, func, args[1:], options, floor, self.rows)
 
 
 class _Redirected(torch.autograd.Function):

@@ -4,8 +4,8 @@
 
 A leaf reads one layer; `Sum`, `Scale`, `Product` and `Constant` join scores; operators build new trees and never
 change old ones. Because a tree is data it can say which layers it needs (`layers`), print itself in the grammar that
-`parse` reads, compare equal, become JSON, and be cut down to a few rows (`take`) (Lucid's algebra of objectives, Olah et al.
-2017, without its closures).
+`parse` reads, compare equal, become JSON, and be cut down to a few rows (`take`) (Lucid's algebra of objectives,
+Olah et al. 2017, without its closures).
 
 Leaves carry `units`: with n units a tree serves n rows, one each; a leaf of one unit serves every row.
 """

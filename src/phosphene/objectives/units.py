@@ -170,7 +170,7 @@ class Neuron(_Units):
             p >= side for p, side in zip(place, space, strict=False) if isinstance(p, int)
         ):
             raise UsageError(f"position {place} is outside {self.layer}, which is {tuple(space)} at this size")
-        return average_views(maps[(slice(None), *place)], views_per_row(acts, rows))  # type: ignore[index]
+        return average_views(maps[(slice(None), *place)], views_per_row(acts, rows))
 
     def __str__(self) -> str:
         place = "center" if self.position is None else self.position
@@ -237,7 +237,8 @@ class Direction(Objective):
 
     def __post_init__(self) -> None:
         _check_layer(self.layer)
-        vectors: list[Any] = self.vectors.tolist() if isinstance(self.vectors, (Tensor, np.ndarray)) else list(self.vectors)
+        given = self.vectors
+        vectors: list[Any] = given.tolist() if isinstance(given, (Tensor, np.ndarray)) else list(given)
         many = bool(vectors) and isinstance(vectors[0], (Sequence, Tensor, np.ndarray))
         rows = tuple(tuple(float(x) for x in row) for row in (vectors if many else [vectors]))
         object.__setattr__(self, "vectors", rows)

@@ -54,7 +54,7 @@ class Signal(nn.Module, ABC):
             raise UsageError(f"a signal needs rows, channels and size of at least 1, got {rows}, {channels}, {size}")
         self.rows, self.channels, self.size, self.alpha = rows, channels, size, alpha
         colors = color_basis(channels) if decorrelate else torch.eye(channels)
-        self.register_buffer("basis", torch.block_diag(colors, torch.eye(1)) if alpha else colors, persistent=False)
+        self.register_buffer("basis", torch.block_diag(colors, torch.eye(1)) if alpha else colors, persistent=False)  # type: ignore[no-untyped-call]
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -67,7 +67,7 @@ class Signal(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, pictures: Tensor) -> None:
-        """Set the parameters so that forward() gives `pictures` (b, c, h, w), up to rounding and a half-level margin."""
+        """Set the parameters so that forward() gives `pictures` (b, c, h, w), to rounding and a half-level margin."""
 
     @abstractmethod
     def start(self, generators: Generators, deviation: float = 0.01) -> None:
@@ -75,7 +75,7 @@ class Signal(nn.Module, ABC):
 
     def squash(self, linear: Tensor) -> Tensor:
         """(b, c, h, w) decorrelated colors of any range -> pictures in [0, 1]."""
-        squashed: Tensor = SquashColors.apply(linear, self.basis)  # type: ignore[no-untyped-call]
+        squashed: Tensor = SquashColors.apply(linear, self.basis)
         return squashed
 
     def unsquash(self, pictures: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class Signal(nn.Module, ABC):
         if not bool(((pictures >= 0) & (pictures <= 1)).all()):
             raise UsageError("cannot encode pictures with values outside 0 .. 1")
         logits = torch.logit(pictures.double().clamp(ENCODE_MARGIN, 1 - ENCODE_MARGIN))
-        flat = torch.linalg.solve(self.basis.double(), logits.flatten(2))
+        flat: Tensor = torch.linalg.solve(self.basis.double(), logits.flatten(2))
         return flat.view(self.shape)
 
 
@@ -99,7 +99,7 @@ class SquashColors(torch.autograd.Function):
         return pictures
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         pictures, basis = ctx.saved_tensors
         inner = torch.ops.aten.sigmoid_backward(gradient.contiguous(), pictures)
         return torch.matmul(basis.t(), inner.flatten(2)).view(gradient.shape), None

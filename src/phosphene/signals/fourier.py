@@ -7,8 +7,9 @@ steps in every coefficient the picture changes as natural images differ: much at
 w(f) is a low-pass that fades from 1 to 2% between 0.44 and 1 times `cutoff`.
 
 Departures: the low-pass is ours. Strided convolutions and pooling write checkerboards and dither into the gradient
-at the highest frequencies; natural pictures have next to nothing there. The basis can still express them (`encode` is exact),
-an equal step only moves them 50 times less. `1/4` is lucid's, chosen so that its step size keeps its meaning.
+at the highest frequencies; natural pictures have next to nothing there. The basis can still express them (`encode`
+is exact), an equal step only moves them 50 times less. `1/4` is lucid's, chosen so that its step size keeps its
+meaning.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Fourier(Signal):
         self.coefficients = nn.Parameter(torch.zeros(*self.shape[:3], size[1] // 2 + 1, 2))
 
     def forward(self) -> Tensor:
-        linear: Tensor = ScaledInverseFFT.apply(self.coefficients, self.scale, self.size)  # type: ignore[no-untyped-call]
+        linear: Tensor = ScaledInverseFFT.apply(self.coefficients, self.scale, self.size)
         return self.squash(linear)
 
     def encode(self, pictures: Tensor) -> None:
@@ -82,10 +83,11 @@ class ScaledInverseFFT(torch.autograd.Function):
     def forward(ctx: Any, coefficients: Tensor, scale: Tensor, size: tuple[int, int]) -> Tensor:
         ctx.save_for_backward(scale)
         ctx.size = size
-        return torch.fft.irfft2(torch.view_as_complex(coefficients) * scale, s=size)
+        picture: Tensor = torch.fft.irfft2(torch.view_as_complex(coefficients) * scale, s=size)
+        return picture
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (scale,) = ctx.saved_tensors
         weight = scale * _hermitian_weight(ctx.size, scale)
         return torch.view_as_real(torch.fft.rfft2(gradient) * weight), None, None

@@ -7,7 +7,8 @@ Pad, jitter, scale, rotate and crop are ONE affine resampling, drawn per row and
 
 (Mordvintsev et al. 2015; Olah et al., Distill 2017.) Departures: lucid shows a gray margin beyond the picture's
 edge, we mirror the picture (`fill`), which leaves no frame; and the strength of all changes falls linearly to the
-`relax` share, reached at 5/6 of the run, so that the picture is first found robustly and then finished as it will be measured.
+`relax` share, reached at 5/6 of the run, so that the picture is first found robustly and then finished as it will be
+measured.
 """
 
 from __future__ import annotations
