@@ -130,7 +130,8 @@ class Channel(_Units):
     """Mean over space of a channel. layer: dotted name or alias. units: one or many channels, or "*" for all."""
 
     def __call__(self, acts: Acts, rows: Tensor) -> Tensor:
-        return average_views(self._maps(acts, rows).flatten(1).mean(1), views_per_row(acts, rows))
+        maps = self._maps(acts, rows)
+        return average_views(maps.reshape(len(maps), -1).mean(1), views_per_row(acts, rows))
 
     def __str__(self) -> str:
         return f"{layer_text(self.layer)}:{ranges_text(self.units)}"
@@ -336,12 +337,20 @@ class Logit(_Class):
 
 @dataclass(frozen=True, init=False)
 class Probability(_Class):
-    """A class after the softmax over all classes: it also rises when the other classes fall."""
+    """A class after the softmax over all classes: it also rises when the other classes fall.
+
+    The score is p; its gradient is that of the log-odds log(p / (1 - p)) = z_c - logsumexp(z without c). Both point
+    the same way, but p's own, p (1 - p) times smaller, vanishes where p is near 0 or 1 and leaves a gray picture.
+    """
 
     def __call__(self, acts: Acts, rows: Tensor) -> Tensor:
-        shares = self._logits(acts).softmax(1)
-        values = _Units._maps(self, {**acts, self.layer: shares}, rows)
-        return average_views(values, views_per_row(acts, rows))
+        logits = self._logits(acts)
+        own = _Units._maps(self, {**acts, self.layer: logits}, rows)
+        views = views_per_row(acts, rows)
+        chosen = self._index(views, logits.device).expand(logits.shape[0])
+        others = logits.scatter(1, chosen[:, None], float("-inf")).logsumexp(1)
+        odds = own - others
+        return average_views(odds.detach().sigmoid() + odds - odds.detach(), views)
 
     def __str__(self) -> str:
         return self._text("prob")
