@@ -77,13 +77,13 @@ def at(sheet: Image.Image, column: int, row: int) -> tuple[int, ...] | float | N
 
 
 def test_a_picture_of_its_own_size_is_shown_pixel_for_pixel() -> None:
-    x = torch.rand(3, 70, 70, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(3, 110, 110, generator=torch.Generator().manual_seed(0))
     sheet = np.asarray(contact_sheet([x]))
-    margin = (len(sheet) - 70) // 2
-    assert np.array_equal(sheet[margin : margin + 70, margin : margin + 70], np.asarray(from_tensor(x)))
+    margin = (len(sheet) - 110) // 2
+    assert np.array_equal(sheet[margin : margin + 110, margin : margin + 110], np.asarray(from_tensor(x)))
 
 
-@pytest.mark.parametrize("side", [1, 8, 28, 32, 63])
+@pytest.mark.parametrize("side", [1, 8, 28, 32, 63, 99])
 def test_a_tiny_picture_is_enlarged_in_whole_sharp_pixels(side: int) -> None:
     x = torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))
     sheet = np.asarray(contact_sheet([x]))

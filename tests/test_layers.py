@@ -13,12 +13,12 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "phosphene"
 
 LAYERS = (
-    ("errors", "recipe", "seeds", "files", "media", "metadata", "contact", "natural"),
+    ("errors", "recipe", "seeds", "files", "media", "metadata", "contact", "natural", "version"),
     ("signals", "transforms", "objectives", "models"),
     ("engine",),
     ("features", "style", "examples", "study", "audio", "atlas"),
     ("reports",),
-    ("cli", "web"),
+    ("cli", "web", "__main__"),
 )
 GROUND, EDGES = 0, len(LAYERS) - 1
 FREE_WITHIN = (GROUND, EDGES)  # where packages of one layer may import each other; the ground must stay free of cycles

@@ -23,7 +23,7 @@ from phosphene.media import from_tensor, opaque
 
 MAX_PICTURES = 1000
 MAX_SIDE = 8192  # pixels; viewers and printers choke on larger sheets, so the pictures of large sheets are shrunk
-TINY = 64  # pixels: pictures below this are enlarged, in whole multiples
+TINY = 100  # pixels: pictures below this are enlarged, in whole multiples: their labels need the room
 TINY_TARGET = 128  # pixels that enlarged pictures reach at least, wide enough for `layer4.1.conv2:17`
 WIDER = 1.2  # columns / rows that a sheet leans to; labels add height, so this comes out near-square
 EMPTY_COST = 4.0  # weight of empty cells against the outline: 8 is 4x2, 9 is 3x3, 10 is 5x2, 16 is 4x4, 20 is 5x4
@@ -51,12 +51,20 @@ THEMES = {
 
 @dataclass(frozen=True)
 class _Plan:
-    """Where everything goes, in pixels: cells of thumb x thumb over `lines` lines of text, `columns` in a row."""
+    """Where everything goes, in pixels: cells thumb wide over `lines` lines of text, `columns` in a row.
+
+    aspect: height of the tallest picture as a share of thumb, so that rows of wide pictures stand close.
+    """
 
     columns: int
     rows: int
     thumb: int
     lines: int
+    aspect: float
+
+    @property
+    def tall(self) -> int:
+        return max(1, round(self.thumb * self.aspect))
 
     @property
     def gap(self) -> int:
@@ -82,13 +90,13 @@ class _Plan:
     def pitch(self) -> tuple[int, int]:
         """From one cell to the next, right and down."""
         breath = round(self.gap * 0.6) if self.lines else 0  # a label must be nearer to its picture than to the next
-        return self.thumb + self.gap, self.thumb + self.caption + self.gap + breath
+        return self.thumb + self.gap, self.tall + self.caption + self.gap + breath
 
     @property
     def size(self) -> tuple[int, int]:
         """Of the sheet below its title."""
         across, down = self.pitch
-        bottom = down - self.thumb - self.caption
+        bottom = down - self.tall - self.caption
         return self.columns * across - self.gap + 2 * self.margin, self.rows * down - bottom + 2 * self.margin
 
 
@@ -105,7 +113,7 @@ def contact_sheet(
 
     labels: for each picture its lines of text, the first one brighter. columns: chosen near-square when None.
     title: a headline; lines after the first are smaller. thumb: longest side of a picture in pixels; when None, their
-    usual size, enlarged in whole multiples below 64 pixels and shrunk where the sheet would exceed 8192 pixels.
+    usual size, enlarged in whole multiples below 100 pixels and shrunk where the sheet would exceed 8192 pixels.
     Transparent pictures lie on the ground color. Raises `UsageError` for counts that cannot be meant.
     """
     labels = labels if labels is not None else [()] * len(pictures)
@@ -113,7 +121,8 @@ def contact_sheet(
     images = [opaque(from_tensor(x), background=THEMES[theme].ground) for x in pictures]
     lines = max(len(label) for label in labels)
     usual = median_high(max(image.size) for image in images)
-    plan = _plan(len(images), usual, lines, columns, thumb)
+    aspect = max(image.height / max(image.size) for image in images)
+    plan = _plan(len(images), usual, lines, columns, thumb, aspect)
     head = _headline(title, plan)
     width, height = plan.size
     sheet = Image.new("RGB", (width, height + head), THEMES[theme].ground)
@@ -124,8 +133,8 @@ def contact_sheet(
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         left, top = plan.margin + i % plan.columns * across, head + plan.margin + i // plan.columns * down
         fitted = _fit(image, plan.thumb)
-        sheet.paste(fitted, (left, top + plan.thumb - fitted.height))  # a wide picture stays next to its label
-        _draw_label(draw, label, left, top + plan.thumb + round(plan.text * 0.55), plan, THEMES[theme])
+        sheet.paste(fitted, (left, top + plan.tall - fitted.height))  # a wide picture stays next to its label
+        _draw_label(draw, label, left, top + plan.tall + round(plan.text * 0.55), plan, THEMES[theme])
     return sheet
 
 
@@ -155,22 +164,24 @@ def _refuse_counts(pictures: int, labels: int, columns: int | None, thumb: int |
             raise UsageError(f"{name} must be at least 1, got {value}")
 
 
-def _plan(count: int, usual: int, lines: int, columns: int | None, thumb: int | None) -> _Plan:
+def _plan(
+    count: int, usual: int, lines: int, columns: int | None, thumb: int | None, aspect: float
+) -> _Plan:
     side = thumb or (usual if usual >= TINY else usual * math.ceil(TINY_TARGET / usual))
-    columns = min(columns, count) if columns else _near_square(count)
-    plan = _Plan(columns, math.ceil(count / columns), side, lines)
+    columns = min(columns, count) if columns else _near_square(count, aspect)
+    plan = _Plan(columns, math.ceil(count / columns), side, lines, aspect)
     while thumb is None and side > 1 and max(plan.size) > MAX_SIDE:
         side = min(side - 1, int(side * MAX_SIDE / max(plan.size)))
-        plan = _Plan(columns, plan.rows, side, lines)
+        plan = _Plan(columns, plan.rows, side, lines, aspect)
     return plan
 
 
-def _near_square(count: int) -> int:
+def _near_square(count: int, aspect: float) -> int:
     """The number of columns that leaves the fewest cells empty and an outline nearest to a little wider than square."""
 
     def cost(columns: int) -> float:
         rows = math.ceil(count / columns)
-        return abs(math.log(columns / rows / WIDER)) + EMPTY_COST * (columns * rows - count) / (columns * rows)
+        return abs(math.log(columns / (rows * aspect) / WIDER)) + EMPTY_COST * (columns * rows - count) / (columns * rows)
 
     return min(range(1, count + 1), key=cost)
 

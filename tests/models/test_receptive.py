@@ -157,20 +157,39 @@ def test_tokens_see_their_patch_until_attention_mixes_them() -> None:
 
 
 def test_a_network_of_one_size_is_measured_too() -> None:
-    net = nn.Sequential(nn.Conv2d(3, 4, 5, padding=2), nn.Flatten(), nn.Linear(4 * 64 * 64, 2))
-    assert layer_table(net, SMALL, receptive=True)["0"].receptive_field == 5
-
     class OneSize(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.conv = nn.Conv2d(3, 4, 5, padding=2)
 
         def forward(self, x: Tensor) -> Tensor:
-            if tuple(x.shape[2:]) != (64, 64):
-                raise ValueError("only 64x64")
+            if tuple(x.shape[2:]) != (80, 96):
+                raise ValueError("only 80x96")
             return self.conv(x)
 
-    assert layer_table(OneSize(), SMALL, receptive=True)["conv"].receptive_field == 5
+    spec = InputSpec(size=(80, 96))
+    assert layer_table(OneSize(), spec, receptive=True)["conv"].receptive_field == 5
+
+
+def test_tokens_of_a_network_of_any_size_are_measured_on_the_whole_picture() -> None:
+    class Patches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 8, stride=8)
+            self.norm = nn.LayerNorm(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm(self.conv(x).flatten(2).transpose(1, 2))
+
+    net, spec = Patches(), InputSpec(size=(96, 96))
+    field = measure(net, layer_table(net, spec).values(), spec)["norm"]
+    assert field is not None
+    assert field.box == (48, 48, 56, 56)
+
+
+def test_a_layer_that_the_network_does_not_run_has_no_field() -> None:
+    absent = Layer("absent", "Conv2d", 4, (8, 8), "channels_first")
+    assert receptive_field(nn.Conv2d(3, 4, 3), absent, SMALL) is None
 
 
 def test_a_strip_measures_what_the_whole_picture_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,16 @@
     FOLDER/NAME.png, NAME.json     one pair per picture
     FOLDER/sheet.png               at the end
     FOLDER/.phosphene/run.json     which rendering this folder holds: a resumed one must be the same
-    FOLDER/.phosphene/batch-N.safetensors    the state of the batch in work
+    FOLDER/.phosphene/batch-GROUP-ROW-SHAPE.safetensors    the state of the batch in work
 
 Every file is written whole or not at all, so a crash at any moment leaves a folder that can be resumed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,43 +21,48 @@ import torch
 from phosphene.engine.checkpoint import read_state, write_state
 from phosphene.errors import PhospheneError, RecipeError, UsageError
 from phosphene.features.picture import Picture
-from phosphene.files import atomic_write, ensure_folder, safe_name
+from phosphene.files import FileError, atomic_write, ensure_folder, safe_name
 from phosphene.media import pixels_sha256, png_bytes, quantize, read_array, read_picture, to_tensor
-from phosphene.metadata import parse_untrusted_json, read_recipe_text
+from phosphene.metadata import parse_untrusted_json, read_recipe_text, sidecar
 
 WORK = ".phosphene"
+DONE = ("ok", "degenerate")  # status of a picture that is not made again
 
 
 class Store:
     """Where a rendering keeps what it makes.
 
-    folder: made when absent. resume: go on with what is there. metadata: write recipes. Raises PhospheneError when the
-    folder cannot be written.
+    folder: made by `open`. resume: go on with what is there. metadata: write recipes.
     """
 
     def __init__(self, folder: str | Path, *, resume: bool = False, metadata: bool = True) -> None:
-        self.folder, self.resume, self.metadata = ensure_folder(folder), resume, metadata
+        self.folder, self.resume, self.metadata = Path(folder), resume, metadata
+        self.run: dict[str, Any] = {}
+        self._sizes: list[int] | None = None
 
-    def begin(self, run: dict[str, Any]) -> dict[str, Any]:
-        """Note which rendering this is; when resuming, check it and give back the one noted (its batch size counts)."""
-        file = self.folder / WORK / "run.json"
-        if self.resume and file.is_file():
-            noted = parse_untrusted_json(file.read_text())
-            wrong = [key for key in run if key != "batch" and noted.get(key) != json.loads(json.dumps(run[key]))]
-            if wrong:
-                raise UsageError(
-                    f"cannot resume {self.folder}: it holds another rendering (its {', '.join(wrong)} differ); "
-                    "use another --out, or leave --resume out to start anew"
-                )
-            return noted
-        self.clear()
-        atomic_write(file, json.dumps(run).encode())
-        return run
+    def open(self, run: dict[str, Any]) -> None:
+        """Make the folder for the rendering that `run` identifies; when resuming, check that it holds this one.
+
+        Raises FileError when the folder cannot be written, UsageError when it holds another rendering.
+        """
+        ensure_folder(self.folder)
+        self.run = json.loads(json.dumps(run))
+        if self.resume and self._note.is_file():
+            self._sizes = self._noted()
+        else:
+            self.clear()
+
+    def batch_sizes(self, choose: Callable[[], list[int]]) -> list[int]:
+        """Batch size of each group: as noted by the run that is resumed, since it decides about bits; else chosen."""
+        if self._sizes is None:
+            self._sizes = choose()
+            atomic_write(self._note, json.dumps({"run": _digests(self.run), "batch": self._sizes}).encode())
+        return self._sizes
 
     def clear(self) -> None:
         """Remove checkpoints of an earlier rendering."""
         work = self.folder / WORK
-        for old in [*work.glob("batch-*.safetensors"), work / "run.json"]:
+        for old in [*work.glob("batch-*.safetensors"), self._note]:
             old.unlink(missing_ok=True)
         if work.is_dir() and not any(work.iterdir()):
             work.rmdir()
@@ -66,6 +73,8 @@ class Store:
 
     def put(self, picture: Picture, name: str) -> Picture:
         """Write one picture."""
+        if not self.metadata:
+            sidecar(self.path(name)).unlink(missing_ok=True)  # of an earlier picture: it would speak for this one
         return picture.save(self.path(name), metadata=self.metadata)
 
     def put_frame(self, name: str, step: int, frame: torch.Tensor) -> None:
@@ -77,7 +86,7 @@ class Store:
         return atomic_write(self.path(name, ".webp"), picture.animation())
 
     def finished(self, name: str) -> tuple[torch.Tensor, dict[str, Any]] | None:
-        """Pixels and recipe of a picture that an earlier run finished; None when there is none or it is not sound."""
+        """Pixels and recipe of a picture of this rendering that is done already; None when there is no sound one."""
         file = self.path(name)
         if not (self.resume and file.is_file()):
             return None
@@ -85,27 +94,57 @@ class Store:
             recipe = parse_untrusted_json(read_recipe_text(file))
             array = file.with_suffix(".npy")
             pixels = read_array(array) if array.is_file() else _pixels(file, recipe)
-        except (PhospheneError, KeyError, TypeError):
+            sound = recipe["result"]["pixels_sha256"] == pixels_sha256(pixels)
+            done = recipe["result"]["status"] in DONE and self._same_run(recipe)
+        except (PhospheneError, KeyError, TypeError, ValueError):
             return None
-        result = recipe.get("result", {})
-        sound = result.get("status") in ("ok", "degenerate") and result.get("pixels_sha256") == pixels_sha256(pixels)
-        return (pixels, recipe) if sound else None
+        return (pixels, recipe) if sound and done else None
 
-    def checkpoint(self, batch: int, state: dict[str, Any]) -> None:
+    def checkpoint(self, batch: str, state: dict[str, Any]) -> None:
         """Keep the state of a batch."""
         write_state(self._state(batch), state)
 
-    def restore(self, batch: int) -> dict[str, Any] | None:
+    def restore(self, batch: str) -> dict[str, Any] | None:
         """The state of a batch that an earlier run kept; None when there is none."""
         file = self._state(batch)
         return read_state(file) if self.resume and file.is_file() else None
 
-    def forget(self, batch: int) -> None:
+    def forget(self, batch: str) -> None:
         """Remove the state of a batch that is done."""
         self._state(batch).unlink(missing_ok=True)
 
-    def _state(self, batch: int) -> Path:
+    @property
+    def _note(self) -> Path:
+        return self.folder / WORK / "run.json"
+
+    def _state(self, batch: str) -> Path:
         return self.folder / WORK / f"batch-{batch}.safetensors"
+
+    def _noted(self) -> list[int]:
+        try:
+            noted = parse_untrusted_json(self._note.read_text(encoding="utf-8"))
+            theirs, sizes = dict(noted["run"]), [int(size) for size in noted["batch"]]
+        except (OSError, PhospheneError, KeyError, TypeError, ValueError) as error:
+            raise FileError(f"cannot resume '{self.folder}': '{self._note}' is damaged; leave --resume out") from error
+        wrong = [key for key, digest in _digests(self.run).items() if theirs.get(key) != digest]
+        if wrong:
+            raise UsageError(
+                f"cannot resume '{self.folder}': it holds another rendering (its {', '.join(wrong)} differ); "
+                "use another --out, or leave --resume out to start anew"
+            )
+        return sizes
+
+    def _same_run(self, recipe: dict[str, Any]) -> bool:
+        """Whether a picture in the folder is of this rendering, and not left there by an earlier one."""
+        run = self.run
+        found = (recipe["model"], recipe["method"], recipe["environment"]["precision"], recipe["inputs"]["init_sha256"])
+        shape = run.get("batch_shape") in (None, recipe["batch_shape"])
+        return shape and found == (run["model"], run["method"], run["precision"], run["init_sha256"])
+
+
+def _digests(run: dict[str, Any]) -> dict[str, str]:
+    """What identifies a rendering, part by part, in few bytes: the targets alone can be megabytes."""
+    return {key: hashlib.sha256(json.dumps(run[key], sort_keys=True).encode()).hexdigest() for key in run}
 
 
 def _pixels(file: Path, recipe: dict[str, Any]) -> torch.Tensor:
