@@ -1,8 +1,8 @@
 """Planted units: networks whose optimum is known by construction, and it is found.
 
 A unit answers a filter w; looking away from gray costs energy. With d = picture - gray as the network sees it (n
-values), `<w, d> - cost * mean(d^2)` has its one maximum at d = w n / (2 cost); behind a rectifier and averaged over space,
-the wave that passes w best is. Costs are chosen so that the optimum lies well inside [0, 1].
+values), `<w, d> - cost * mean(d^2)` has its one maximum at d = w n / (2 cost); behind a rectifier and averaged over
+space, it is the wave that w answers most. Costs are chosen so that the optimum lies well inside [0, 1].
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ def gray_gabors() -> Tensor:
 
 
 def config(steps: int, lr: float, transforms: str = "none") -> RenderConfig:
-    return RenderConfig(
-        steps=steps, transform=TransformConfig(transforms=transforms), optimizer=OptimizerConfig(lr=lr)
-    )
+    return RenderConfig(steps=steps, transform=TransformConfig(transforms=transforms), optimizer=OptimizerConfig(lr=lr))
 
 
 def best_correlation(picture: Tensor, pattern: Tensor) -> float:

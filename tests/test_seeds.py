@@ -60,6 +60,12 @@ def test_every_part_of_the_address_changes_the_numbers() -> None:
     assert len({uniform for uniform, _ in drawn}) == len({normal for _, normal in drawn}) == len(others)
 
 
+def test_no_step_of_a_long_run_repeats_another() -> None:
+    generators = Generators(0, ["u"])
+    rows = {generators.uniform("p", step, 6).numpy().tobytes() for step in range(4 * BLOCK)}
+    assert len(rows) == 4 * BLOCK
+
+
 def test_uniform_numbers_fill_the_unit_interval_and_normal_ones_are_standard() -> None:
     uniform = torch.stack([Generators(0, ["u"]).uniform("p", step, 500) for step in range(BLOCK)])
     assert bool((uniform >= 0).all())

@@ -10,7 +10,8 @@ without regard to the width of the terminal. This file adds what all commands sh
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from phosphene.cli.main import build
@@ -32,10 +33,24 @@ A target that starts with a minus sign is not taken for a flag: `phosphene rende
 
 def reference() -> str:
     """The whole page. Raises ValueError when cyclopts no longer writes its list of commands."""
-    _, found, commands = build().generate_docs(output_format="markdown").partition(LIST_OF_COMMANDS)
+    with started_as("phosphene"):
+        text = build().generate_docs(output_format="markdown")
+    _, found, commands = text.partition(LIST_OF_COMMANDS)
     if not found:
-        raise ValueError(f"cyclopts wrote no {LIST_OF_COMMANDS!r}; look at what generate_docs gives and change this file")
-    return f"{HEADER}{commands.rstrip()}\n"
+        raise ValueError(
+            f"cyclopts wrote no {LIST_OF_COMMANDS!r}; look at what generate_docs gives and change this file"
+        )
+    return f"{HEADER}\n{commands.strip()}\n"
+
+
+@contextmanager
+def started_as(program: str) -> Iterator[None]:
+    """Inside, cyclopts takes this for the running program; from `python -m pytest` it would write "render -m pytest"."""
+    before, sys.argv[0] = sys.argv[0], program
+    try:
+        yield
+    finally:
+        sys.argv[0] = before
 
 
 def is_current(document: Path = DOCUMENT) -> bool:

@@ -47,7 +47,9 @@ def test_adam_is_the_papers_adam_upward(config: OptimizerConfig) -> None:
 def test_a_row_moves_the_same_to_the_bit_in_any_place(shape: tuple[int, ...]) -> None:
     row, gradients = random(1, *shape), [random(1, *shape, seed=s) for s in range(1, 30)]
     alone = climb(row, gradients, OptimizerConfig())
-    batch = climb(row.repeat(6, *[1] * len(shape)), [g.repeat(6, *[1] * len(shape)) for g in gradients], OptimizerConfig())
+    batch = climb(
+        row.repeat(6, *[1] * len(shape)), [g.repeat(6, *[1] * len(shape)) for g in gradients], OptimizerConfig()
+    )
     assert all(torch.equal(batch[i], alone[0]) for i in range(6))
 
 
@@ -86,7 +88,7 @@ def quadratic(parameter: nn.Parameter, target: Tensor) -> tuple[Tensor, list[Ten
 def test_lbfgs_climbs_an_uneven_hill_to_its_top() -> None:
     parameter, target = nn.Parameter(torch.zeros(1, 4)), torch.tensor([[1.0, -2.0, 0.5, 3.0]])
     ascent = Ascent([parameter], OptimizerConfig(optimizer="lbfgs"), rows=1)
-    scores = [float(ascent.step(lambda: quadratic(parameter, target))) for _ in range(15)]
+    scores = [float(ascent.step(lambda: quadratic(parameter, target))) for _ in range(30)]
     torch.testing.assert_close(parameter.detach(), target, atol=1e-3, rtol=0)
     assert scores == sorted(scores)
 

@@ -18,7 +18,9 @@ def pictures(*shape: int) -> Tensor:
 
 
 @pytest.mark.parametrize("value_range", [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
-def test_pictures_are_normalized_as_the_weights_were_trained(value_range: tuple[float, float], tiny_net: nn.Module) -> None:
+def test_pictures_are_normalized_as_the_weights_were_trained(
+    value_range: tuple[float, float], tiny_net: nn.Module
+) -> None:
     spec = InputSpec(size=(32, 32), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4), value_range=value_range)
     model = from_module(tiny_net, spec)
     x = pictures(2, 3, 32, 32)

@@ -66,7 +66,9 @@ def test_dead_rows_get_the_upward_gradient_and_the_others_keep_theirs(name: str)
     torch.testing.assert_close(redirected[1], weight[1].clamp(min=0))
 
 
-@pytest.mark.parametrize("name", ["nn.ReLU(inplace)", "F.relu(inplace)", "torch.relu_", "Tensor.relu_", "nn.ReLU6(inplace)"])
+@pytest.mark.parametrize(
+    "name", ["nn.ReLU(inplace)", "F.relu(inplace)", "torch.relu_", "Tensor.relu_", "nn.ReLU6(inplace)"]
+)
 def test_an_in_place_rectifier_stays_in_place(name: str) -> None:
     leaf = batch().requires_grad_()
     work = leaf * 1

@@ -168,13 +168,20 @@ def test_gradient_reaches_the_picture_and_no_weight(tiny_net: nn.Module) -> None
 
 def snapshot(net: nn.Module) -> list[Any]:
     """Everything that could be left changed, but for what tensors hold."""
-    flags = [(name, m.training, dict(m._forward_hooks), dict(m._forward_pre_hooks), dict(m._backward_hooks)) for name, m in net.named_modules()]
-    tensors = [(name, id(t), t.requires_grad, t._version) for name, t in [*net.named_parameters(), *net.named_buffers()]]
+    flags = [
+        (name, m.training, dict(m._forward_hooks), dict(m._forward_pre_hooks), dict(m._backward_hooks))
+        for name, m in net.named_modules()
+    ]
+    tensors = [
+        (name, id(t), t.requires_grad, t._version) for name, t in [*net.named_parameters(), *net.named_buffers()]
+    ]
     return [flags, tensors, [type(m) for m in net.modules()]]
 
 
 @pytest.mark.parametrize("fails", [False, True])
-@pytest.mark.parametrize("prepare", [lambda net: net.eval(), lambda net: net.train(), lambda net: net.requires_grad_(False)])
+@pytest.mark.parametrize(
+    "prepare", [lambda net: net.eval(), lambda net: net.train(), lambda net: net.requires_grad_(False)]
+)
 def test_the_network_is_as_it_was(tiny_net: nn.Module, prepare: Callable[[nn.Module], Any], fails: bool) -> None:
     tiny_net.norm = nn.BatchNorm2d(16)
     body = tiny_net.fork

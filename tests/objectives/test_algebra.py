@@ -40,7 +40,9 @@ from phosphene.objectives.algebra import average_views, lift, number
 
 numbers = st.floats(-1e6, 1e6) | st.integers(-1000, 1000)
 plain_names = st.from_regex(r"[a-z]\w{0,5}(\.[a-z0-9]{1,4}){0,2}", fullmatch=True)
-names = plain_names | st.text(min_size=1, max_size=8) | st.sampled_from(["0", "0.1.2", "tv", "logit", "1.conv", "sea-lion"])
+names = (
+    plain_names | st.text(min_size=1, max_size=8) | st.sampled_from(["0", "0.1.2", "tv", "logit", "1.conv", "sea-lion"])
+)
 many = st.lists(st.integers(0, 2000), min_size=1, max_size=6).map(tuple)
 units = many | st.integers(0, 99) | st.just("*") | st.integers(0, 50).map(lambda n: tuple(range(n, n + 5)))
 places = st.none() | st.just("cls") | st.tuples(st.integers(0, 99)) | st.tuples(st.integers(0, 99), st.integers(0, 99))
@@ -124,7 +126,10 @@ def test_operators_build_new_trees_and_never_change_old_ones() -> None:
 
 
 def test_scores_follow_the_arithmetic() -> None:
-    acts = {INPUT: torch.rand(3, 4, 6, 6, generator=torch.Generator().manual_seed(0)), "a": torch.arange(12.0).view(3, 4)}
+    acts = {
+        INPUT: torch.rand(3, 4, 6, 6, generator=torch.Generator().manual_seed(0)),
+        "a": torch.arange(12.0).view(3, 4),
+    }
     rows = torch.arange(3)
 
     def score(tree: Objective) -> torch.Tensor:

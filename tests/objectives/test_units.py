@@ -146,6 +146,18 @@ def test_logit_and_probability_are_before_and_after_the_softmax(views: int) -> N
     np.testing.assert_allclose(scores(Probability(units), values, 2, OUTPUT), per_row(chances, 2), rtol=1e-5)
 
 
+def test_the_gradient_of_a_probability_is_that_of_its_log_odds_and_does_not_vanish() -> None:
+    values = torch.tensor([[-30.0, 2.0, 3.0], [40.0, 1.0, 2.0]])
+    ours, odds = (values.clone().requires_grad_() for _ in range(2))
+    acts = {OUTPUT: ours, INPUT: torch.zeros(2, 3, 4, 4)}
+    chances = Probability(0)(acts, torch.arange(2))
+    torch.testing.assert_close(chances.detach(), values.double().softmax(1)[:, 0].float(), rtol=1e-4, atol=0)
+    chances.sum().backward()
+    (odds[:, 0] - odds[:, 1:].logsumexp(1)).sum().backward()
+    torch.testing.assert_close(ours.grad, odds.grad)
+    assert float(ours.grad[:, 0].min()) == 1
+
+
 def test_a_map_of_logits_is_averaged_over_space_first() -> None:
     values = activations(2, 6, 3, 3)
     mean = values.double().mean((2, 3)).numpy()

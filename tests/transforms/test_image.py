@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from phosphene.recipe import TransformConfig
 from phosphene.seeds import Generators
 from phosphene.transforms import PRESETS, Params, Ranges, Warp, build, ranges
-from phosphene.transforms.image import CROP_CENTER_DEVIATION, RELAXED_AT
+from phosphene.transforms.image import CROP_CENTER_DEVIATION, RELAXED_AT, sampling_grid
 
 UNITS = ["a:0", "a:1", "b:7"]
 STILL = Ranges(jitter=0, scale=0, rotate=0, relax=1.0)
@@ -70,6 +71,21 @@ def test_the_warp_samples_as_the_reference_does(picture: tuple[int, int], view: 
     for row in range(3):
         expected = warp_reference(x[row].numpy(), params.matrix[row].numpy(), view, fill)
         np.testing.assert_allclose(seen[row].numpy(), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("fill", ["reflect", "gray"])
+@pytest.mark.parametrize("view", [(9, 14), (7, 8)])
+def test_the_gradient_of_the_warp_is_that_of_the_sampler(view: tuple[int, int], fill: str) -> None:
+    warp = Warp(Ranges(jitter=20, scale=0.4, rotate=60), view, steps=10, fill=fill)
+    params = warp.draw(Generators(1, UNITS), 0)
+    ours, theirs = (pictures(3, 2, 9, 14).requires_grad_() for _ in range(2))
+    grid = sampling_grid(params.matrix, view, (9, 14))
+    padding = {"reflect": "reflection", "gray": "zeros"}[fill]
+    weight = pictures(3, 2, *view, seed=1)
+    (warp(ours, params)[0] * weight).sum().backward()
+    (F.grid_sample(theirs, grid, padding_mode=padding, align_corners=False) * weight).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+    assert params.matrix.grad is None
 
 
 def moved(x: Tensor, matrix: list[list[float]], fill: str = "reflect") -> Tensor:

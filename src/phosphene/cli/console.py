@@ -28,18 +28,18 @@ class Screen:
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
         self.quiet, self.as_json = quiet, as_json
-        self.out = Console(highlight=False, soft_wrap=True)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.out = plain_console(soft_wrap=True)
+        self.err = plain_console(stderr=True, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """A line for the reader, on stderr."""
         if not self.quiet:
-            self.err.print(text, markup=False)
+            self.err.print(text)
 
     def result(self, text: str) -> None:
         """A line of the result, on stdout; with --json nothing but the JSON goes there."""
         if not self.as_json:
-            self.out.print(text, markup=False)
+            self.out.print(text)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table on stdout: aligned columns, no frame, so that it can be piped."""
@@ -48,7 +48,7 @@ class Screen:
             grid.add_column(name, no_wrap=True)
         for row in rows:
             grid.add_row(*[str(cell) for cell in row])
-        console = self.out if self.out.is_terminal else Console(highlight=False, width=10_000)
+        console = self.out if self.out.is_terminal else plain_console(width=10_000)
         console.print(grid)
 
     def json(self, value: Any) -> None:
@@ -96,8 +96,8 @@ class Meter:
                 self.task = self.bar.add_task("rendering", total=event.total, detail="")
             self.bar.update(self.task, completed=event.done, detail=self._detail(event, now))
         elif not self.screen.quiet and event.done >= self.next_share * event.total:
-            self.next_share += SHARE_SHOWN
             share = round(100 * event.done / event.total)
+            self.next_share = event.done / event.total + SHARE_SHOWN
             left = (now - self.began) * (event.total - event.done) / event.done
             self.screen.say(f"{share:3d}%  {left:.0f} s left  {self._detail(event, now)}")
 
@@ -105,6 +105,11 @@ class Meter:
         speed = event.done / max(1e-9, now - self.began)
         batch = f"batch {event.batch + 1}/{event.batches}  " if event.batches > 1 else ""
         return f"{batch}step {event.step.i}  score {float(event.step.scores.mean()):.4g}  {speed:.1f} picture-steps/s"
+
+
+def plain_console(*, stderr: bool = False, soft_wrap: bool = False, width: int | None = None) -> Console:
+    """A console for which the names of layers, classes and files are no markup: `[0]` and `:cat:` stay as they are."""
+    return Console(stderr=stderr, soft_wrap=soft_wrap, width=width, highlight=False, markup=False, emoji=False)
 
 
 def relative(path: Path | None) -> str | None:

@@ -175,7 +175,7 @@ def classify(
         try:
             picture = opaque(read_picture(path))
         except PhospheneError as error:
-            screen.err.print(f"error: {error}", markup=False)
+            screen.err.print(f"error: {error}")
             failed += 1
             continue
         best = classified(network, to_input(picture, network.spec), top)

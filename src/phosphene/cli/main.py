@@ -14,36 +14,42 @@ from cyclopts import App, CycloptsError
 
 from phosphene.cli import inspect, render
 from phosphene.errors import EXIT_FAILED, EXIT_USAGE, PhospheneError
+from phosphene.files import reason
 from phosphene.version import version
 
-# a target that starts with a minus sign is no option: -logit:1, -features.12:7, "-0.5*(a:1 + b:2)"
-NEGATIVE_TARGET = re.compile(r"""-\s*(?:[\d.]+\s*\*\s*)?[("A-Za-z_\d][^=]*[:(*]""")
+# a target that starts with a minus sign is no option: -logit:1, -features.12, "-0.5*(a:1 + b:2)";
+# nor is a number: --value-range -1,1
+NEGATIVE = re.compile(r"""-\s*(?:[\d.]+\s*\*\s*)?[("A-Za-z_\d][^=]*[:(*.]|-[\d.]""")
 
 HELP = """Show what is inside a neural network, and paint with it.
 
 Start with: phosphene render squeezenet1_1 features.12:0..15
 """
 
+COMMANDS = (
+    render.render,
+    inspect.models,
+    inspect.layers,
+    inspect.classify,
+    render.info,
+    render.rerun,
+    inspect.doctor,
+)
+
 
 def build() -> App:
     """The command line as data: all commands and their flags."""
     app = App(name="phosphene", help=HELP, version=version, version_flags=["--version"])
-    for command in (
-        render.render,
-        inspect.models,
-        inspect.layers,
-        inspect.classify,
-        render.info,
-        render.rerun,
-        inspect.doctor,
-    ):
+    for command in COMMANDS:
         app.command(command)
     return app
 
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command; returns the exit code."""
-    words = [f" {word}" if NEGATIVE_TARGET.match(word) and not word.startswith("--") else word for word in arguments]
+    if not arguments:
+        return fail(f"no command; choose {', '.join(command.__name__ for command in COMMANDS)}", EXIT_USAGE, hint=True)
+    words = [f" {word}" if NEGATIVE.match(word) and not word.startswith("--") else word for word in arguments]
     try:
         result = build()(words, exit_on_error=False, print_error=False, result_action="return_value")
         return result if isinstance(result, int) else 0
@@ -56,11 +62,14 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone; no second error at exit
         return EXIT_FAILED
+    except OSError as error:  # stdout on a full disk, say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return fail(reason(error), EXIT_FAILED)
 
 
 def fail(message: str, code: int, *, hint: bool = False) -> int:
     """Say what went wrong on stderr."""
-    text = " ".join(message.split("\n")) if hint else message
+    text = " ".join(message.split()).rstrip(".") if hint else message
     print(f"error: {text}" + ("; see phosphene --help" if hint else ""), file=sys.stderr)
     return code
 

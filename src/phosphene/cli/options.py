@@ -5,6 +5,7 @@ Flags are made from the config dataclasses of `recipe.py`: a default and its hel
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -53,15 +54,18 @@ def numbers(text: str | None, option: str) -> tuple[float, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(float(part) for part in text.split(","))
+        values = tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"{option} is a number or several joined by commas, got {text!r}") from None
+        values = (math.nan,)
+    if not all(map(math.isfinite, values)):
+        raise UsageError(f"{option} is a number or several joined by commas, got {text!r}")
+    return values
 
 
 def steps(text: str | None, option: str) -> tuple[int, ...]:
     """`1,32,128`."""
     values = numbers(text, option) or ()
-    if any(value != int(value) for value in values):
+    if not all(value.is_integer() for value in values):
         raise UsageError(f"{option} takes whole numbers joined by commas, got {text!r}")
     return tuple(int(value) for value in values)
 

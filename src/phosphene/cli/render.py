@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -32,13 +33,13 @@ from phosphene.cli.options import (
 from phosphene.cli.options import (
     steps as step_list,
 )
-from phosphene.errors import UsageError
+from phosphene.errors import EXIT_FAILED, UsageError
 from phosphene.features.picture import Picture, Sheet
 from phosphene.features.render import Done, Notice, Progress, Rendering
-from phosphene.features.rerun import compare, prepare, read_recipe, threads
+from phosphene.features.rerun import compare, field, prepare, read_recipe, threads
 from phosphene.features.store import Store
-from phosphene.files import safe_name
-from phosphene.media import read_picture, to_tensor
+from phosphene.files import ensure_folder, safe_name
+from phosphene.media import opaque, read_picture, to_tensor
 from phosphene.objectives import parse
 from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, SignalConfig, TransformConfig
 
@@ -108,7 +109,7 @@ def render(
     for text in target:
         parse(text)  # a slip in a target is told before a large network is loaded
     network = open_model(model, weights, input_spec(input_size, channels, mean, std, value_range))
-    start = start_picture(init, network.spec.channels, config) if init is not None else None
+    start = start_picture(init, network.spec.channels, alpha=signal_.alpha) if init is not None else None
     store = Store(out, resume=resume, metadata=metadata)
     rendering = Rendering(
         network,
@@ -128,10 +129,10 @@ def render(
     sheet = rendering.sheet()
     path = sheet.save(out / "sheet.png") if len(sheet) else None
     report(sheet, path, screen)
-    if stopped:
+    if stopped and not rendering.complete:
         screen.say(f"interrupted; the pictures so far are in {relative(out)}; go on with --resume")
         return INTERRUPTED
-    return 0 if all(picture.status == "ok" for picture in sheet) or len(sheet) > 1 else 1
+    return 0 if any(picture.status == "ok" for picture in sheet) else EXIT_FAILED
 
 
 def show(rendering: Rendering, screen: Screen) -> bool:
@@ -198,21 +199,21 @@ def entry(picture: Picture) -> dict[str, Any]:
         "seed": picture.seed,
         "steps": picture.steps,
         "size": list(picture.size),
-        "activation": picture.activation if picture.activation == picture.activation else None,
+        "activation": picture.activation if math.isfinite(picture.activation) else None,
         "status": picture.status,
         "reason": picture.reason,
         "seconds": picture.seconds,
     }
 
 
-def start_picture(path: Path, channels: int, config: RenderConfig) -> Any:
-    """The picture of --init as (c, h, w) for a network of so many channels."""
+def start_picture(path: Path, channels: int, *, alpha: bool) -> Any:
+    """The picture of --init as (c, h, w) for a network of so many channels; over white where it is transparent."""
+    if channels not in (1, 3):
+        raise UsageError(f"--init needs a network of 1 or 3 channels, this one takes {channels}")
     image = read_picture(path)
     if channels == 1:
-        return to_tensor(image.convert("L"))
-    if channels != 3:
-        raise UsageError(f"--init needs a network of 1 or 3 channels, this one takes {channels}")
-    return to_tensor(image if config.signal.alpha and image.mode == "RGBA" else image.convert("RGB"))
+        return to_tensor(opaque(image).convert("L"))
+    return to_tensor(image if alpha else opaque(image))
 
 
 def info(file: Path, /, *, as_json: Json = False, quiet: Quiet = False) -> int:
@@ -276,19 +277,21 @@ def rerun(
     screen = Screen(quiet=quiet, as_json=as_json)
     recipe = read_recipe(file)
     network = open_model(model, weights, None) if model is not None else None
-    channels = int(recipe.get("model", {}).get("input", {}).get("channels", 3))
-    start = start_picture(init, channels, RenderConfig()) if init is not None else None
+    start = None
+    if init is not None:
+        channels = field(recipe, int, "model", "input", "channels")
+        start = start_picture(init, channels, alpha=field(recipe, dict, "method", "signal").get("alpha") is True)
     rendering = prepare(
         recipe, model=network, weights=weights, init=start, device=device, anyway=allow_different_weights
     )
-    store = Store(out)
+    ensure_folder(out)
     with threads(recipe):
         stopped = show(rendering, screen)
     if stopped:
         screen.say("interrupted; nothing was written")
         return INTERRUPTED
     again = compare(recipe, rendering)
-    picture = again.picture.save(store.folder / (safe_name(again.picture.target) + ".png"))
+    picture = again.picture.save(out / (safe_name(again.picture.target) + ".png"))
     for difference in again.differences:
         screen.say(f"differs: {difference}")
     if as_json:

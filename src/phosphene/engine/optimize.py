@@ -89,6 +89,8 @@ class Loop:
     ) -> None:
         if objective.rows not in (1, signal.rows):
             raise UsageError(f"{objective} has {objective.rows} rows, the signal {signal.rows}")
+        if not objective.layers:
+            raise UsageError(f"{objective} is a number, not a target: no picture raises it")
         self.objective, self.model, self.signal, self.transform, self.config = (
             objective,
             model,
@@ -105,11 +107,11 @@ class Loop:
         self.silent = torch.zeros(signal.rows, dtype=torch.bool, device=self.device)
         self.broken = torch.zeros(signal.rows, dtype=torch.int64, device=self.device)
         self.any_silent = False
+        self.look_due = False
 
     def step(self, i: int) -> Tensor:
         """Step i (from 0); returns the scores (b,)."""
-        if self.config.optimizer.redirect and self.layers and i % CHECK_EVERY == 0:
-            self._look_for_silence(i)
+        self.look_due = bool(self.config.optimizer.redirect and self.layers and i % CHECK_EVERY == 0)
         with torch.enable_grad():
             return self.ascent.step(lambda: self._evaluate(i))
 
@@ -132,6 +134,11 @@ class Loop:
         return int(state["done"])
 
     def _evaluate(self, i: int) -> tuple[Tensor, Sequence[Tensor]]:
+        if self.look_due:
+            self.look_due = False
+            seen = self._look_for_silence(i)
+            if not self.any_silent:
+                return seen
         scores, _ = self.scores(i, redirect=self.silent if self.any_silent else None)
         gradients = torch.autograd.grad(scores.sum(), self.parameters, materialize_grads=True)
         return scores.detach(), self._finite_rows(gradients, i)
@@ -146,13 +153,15 @@ class Loop:
             acts.update(self.model.activations(views, self.layers, redirect=mask))
         return self.objective(acts, rows).expand(x.shape[0]), views
 
-    def _look_for_silence(self, i: int) -> None:
-        with torch.enable_grad():
-            scores, views = self.scores(i, redirect=None)
-            (gradient,) = torch.autograd.grad(scores.sum(), [views], materialize_grads=True)
-        per_row = gradient.flatten(1).abs().amax(1).view(self.signal.rows, -1).amax(1)
+    def _look_for_silence(self, i: int) -> tuple[Tensor, Sequence[Tensor]]:
+        """Find the silent rows; returns the evaluation without redirection: the step's own when there are none."""
+        scores, views = self.scores(i)
+        asked = [views, *self.parameters]
+        at_views, *gradients = torch.autograd.grad(scores.sum(), asked, materialize_grads=True)
+        per_row = at_views.flatten(1).abs().amax(1).view(self.signal.rows, -1).amax(1)
         self.silent = per_row == 0
         self.any_silent = bool(self.silent.any())
+        return scores.detach(), gradients if self.any_silent else self._finite_rows(gradients, i)
 
     def _finite_rows(self, gradients: Sequence[Tensor], i: int) -> Sequence[Tensor]:
         """Gradients with zeros for rows that are not finite, so that one broken row stays alone."""

@@ -6,45 +6,38 @@ batch of two). Everything that can be wrong is found here, in a forward pass on 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from phosphene.engine.batching import is_out_of_memory
 from phosphene.engine.optimizers import learning_rate
-from phosphene.errors import UsageError
+from phosphene.errors import PhospheneError, UsageError
+from phosphene.media import MAX_PIXELS, quantize
 from phosphene.models import Model
 from phosphene.objectives import INPUT, Logit, Objective, Opacity, Probability, parse, stack
 from phosphene.recipe import RenderConfig
 from phosphene.transforms import ranges
 
-TRIED_SIZES = (
-    16,
-    24,
-    32,
-    48,
-    64,
-    80,
-    96,
-    128,
-    160,
-    192,
-    224,
-    256,
-    299,
-    384,
-    512,
-)  # pixels, when naming a size that works
+TRIED_SIZES = (16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 224, 256, 299, 384, 512)  # pixels, to name one that works
+START_OPACITY = 0.9  # of a start picture that brings no alpha channel of its own
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be rendered: groups of rows, each one bound objective; canvas (height, width)."""
+    """What will be rendered: groups of rows, each one bound objective; canvas (height, width).
+
+    order: (group, row) of each picture, in the order in which it was asked for.
+    """
 
     model: Model
     groups: tuple[Objective, ...]
+    order: tuple[tuple[int, int], ...]
     config: RenderConfig
     canvas: tuple[int, int]
 
@@ -59,22 +52,39 @@ def plan(model: Model, targets: str | Objective | Sequence[str | Objective], con
     asked = [targets] if isinstance(targets, (str, Objective)) else list(targets)
     if not asked:
         raise UsageError("nothing to render: give a target such as features.12:7")
+    _refuse_nonfinite(config)
+    canvas = config.canvas(model.spec.size)
+    if canvas[0] * canvas[1] > MAX_PIXELS:
+        raise UsageError(
+            f"{canvas[0]} x {canvas[1]} is over {MAX_PIXELS // 1_000_000} megapixels; use a smaller --size"
+        )
     groups: list[Objective] = []
+    order: list[tuple[int, int]] = []
     for target in asked:
         bound = (parse(target) if isinstance(target, str) else target).bind(model)
-        bound = _with_opacity(bound, config)
-        bound.rows  # noqa: B018 - raises when its parts disagree
-        for i, group in enumerate(groups):
-            joined = stack(group, bound)
-            if joined is not None:
-                groups[i] = joined
-                break
-        else:
-            groups.append(bound)
-    canvas = config.canvas(model.spec.size)
+        order += _join(groups, _with_opacity(bound, config))
     for group in groups:
         _check_size(model, group.take([0]), canvas, config)
-    return Plan(model, tuple(groups), resolved(replace(config, size=canvas)), canvas)
+    return Plan(model, tuple(groups), tuple(order), resolved(replace(config, size=canvas)), canvas)
+
+
+def _join(groups: list[Objective], bound: Objective) -> list[tuple[int, int]]:
+    """Put a target into the first group of its shape, or into a new one; the (group, row) of its pictures."""
+    rows = bound.rows  # raises when its parts disagree
+    for i, group in enumerate(groups):
+        joined = stack(group, bound)
+        if joined is not None:
+            groups[i] = joined
+            return [(i, row) for row in range(joined.rows - rows, joined.rows)]
+    groups.append(bound)
+    return [(len(groups) - 1, row) for row in range(rows)]
+
+
+def _refuse_nonfinite(config: RenderConfig) -> None:
+    for part in (config.signal, config.transform, config.optimizer):
+        for name, value in asdict(part).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"{name} must be a finite number, got {value}")
 
 
 def resolved(config: RenderConfig) -> RenderConfig:
@@ -112,30 +122,65 @@ def _with_opacity(objective: Objective, config: RenderConfig) -> Objective:
     return objective
 
 
+def kept_steps(snapshots: Sequence[int], frames: int, steps: int) -> frozenset[int]:
+    """Steps whose pictures are kept: the snapshots, and `frames` that crowd where the picture changes fast: early."""
+    if frames < 0:
+        raise UsageError(f"frames must not be negative, got {frames}")
+    wrong = [step for step in snapshots if not 1 <= step <= steps]
+    if wrong:
+        raise UsageError(f"snapshots must lie in 1 .. {steps} (the steps), got {', '.join(map(str, wrong))}")
+    spaced = {max(1, round(steps * (k / frames) ** 2)) for k in range(1, frames + 1)}
+    return frozenset(snapshots) | spaced
+
+
+def start_picture(init: Tensor | None, work: Plan) -> Tensor | None:
+    """The picture to start from, resized to the canvas and given the signal's channels."""
+    if init is None:
+        return None
+    channels = work.model.spec.channels
+    x = init.float()
+    if x.dim() != 3 or x.shape[0] not in (channels, channels + 1):
+        raise UsageError(f"a start picture must be ({channels}, h, w), got {tuple(init.shape)}")
+    if tuple(x.shape[1:]) != work.canvas:
+        resized = F.interpolate(x[None], work.canvas, mode="bilinear", antialias=True, align_corners=False)
+        x = resized[0]
+    if work.config.signal.alpha and x.shape[0] == channels:
+        x = torch.cat([x, torch.full((1, *work.canvas), START_OPACITY)])
+    if not work.config.signal.alpha:
+        x = x[:channels]
+    return quantize(x.clamp(0, 1))
+
+
 def _check_size(model: Model, row: Objective, canvas: tuple[int, int], config: RenderConfig) -> None:
     problem = _problem_at(model, row, canvas, config)
     if problem is None:
         return
     if isinstance(problem, UsageError):
         raise problem
+    if is_out_of_memory(problem):
+        raise PhospheneError(f"out of memory at one picture of {canvas[0]} x {canvas[1]}; use a smaller --size")
     sizes = [(side, side) for side in TRIED_SIZES if side > min(canvas)]
-    works = next((size for size in [model.spec.size, *sizes] if _problem_at(model, row, size, config) is None), None)
-    smallest = next((size for size in sizes if _problem_at(model, row, size, config) is None), works)
-    hint = f"; --size {(smallest or works or (0,))[0]} works" if smallest or works else ""
+    smallest = next((size for size in [*sizes, model.spec.size] if _problem_at(model, row, size, config) is None), None)
     layers = ", ".join(sorted(row.layers - {INPUT}))
     reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
     raise UsageError(
-        f"{model.name} cannot take a picture of {canvas[0]} x {canvas[1]} as far as {layers}{hint} ({reason:.120})"
+        f"{model.name} cannot take a picture of {canvas[0]} x {canvas[1]} as far as {layers}"
+        + (f"; --size {_side(smallest)} works" if smallest else "")
+        + f" ({reason:.120})"
     ) from problem
+
+
+def _side(size: tuple[int, int]) -> str:
+    return str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
 
 
 def _problem_at(model: Model, row: Objective, size: tuple[int, int], config: RenderConfig) -> Exception | None:
     """What goes wrong when one gray picture of this size is scored; None when all is well."""
     channels = model.spec.channels
-    gray = torch.full((1, channels + config.signal.alpha, *size), 0.5, device=model.device)
     layers = row.layers - {INPUT}
     try:
         with torch.no_grad():
+            gray = torch.full((1, channels + config.signal.alpha, *size), 0.5, device=model.device)
             acts: dict[str, Tensor] = {INPUT: gray}
             if layers:
                 acts.update(model.activations(gray[:, :channels], layers))

@@ -7,6 +7,7 @@ memory is halved once, and says so; what was stopped is kept.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,21 +19,21 @@ from torch import Tensor
 
 from phosphene.engine import Loop, Step, arithmetic, optimize
 from phosphene.engine.batching import batch_rows, is_out_of_memory, kept_bytes
-from phosphene.errors import PhospheneError, UsageError
-from phosphene.features.measure import measure
+from phosphene.errors import PhospheneError
+from phosphene.features.batch import Batch, batches, numbered, parts, visible
+from phosphene.features.measure import failure, measure
 from phosphene.features.picture import Picture, Sheet, titled
-from phosphene.features.plan import Plan, named, plan
+from phosphene.features.plan import Plan, kept_steps, named, plan, start_picture
 from phosphene.features.record import Circumstances, describe_model, record
 from phosphene.features.store import Store
-from phosphene.media import pixels_sha256, quantize
+from phosphene.media import pixels_sha256
 from phosphene.models import Model
 from phosphene.objectives import Objective, to_data
 from phosphene.recipe import RenderConfig, RunConfig, to_json
-from phosphene.seeds import Generators
-from phosphene.signals import Fourier, Pixels, Signal
-from phosphene.transforms import build
+from phosphene.signals import Signal
+from phosphene.transforms import Warp
 
-FLAT = 1.0 / 255  # standard deviation below which a picture is one flat color: less than one 8-bit level
+NO_GRAPH = "does not require grad"  # torch's words for a network that computes without autograd
 
 
 @dataclass(frozen=True)
@@ -123,56 +124,57 @@ class Rendering:
         self.arithmetic = arithmetic(run)
         self.plan: Plan = plan(model, targets, config)
         self.run, self.store = run, store
-        self.init = _checked_init(init, self.plan)
-        self.kept_steps = _kept_steps(snapshots, frames, config.steps)
+        self.init = start_picture(init, self.plan)
+        self.kept_steps = kept_steps(snapshots, frames, config.steps)
         self.snapshots = frozenset(snapshots)
         self.frames = frames
         digest = pixels_sha256(self.init) if self.init is not None else None
         self.shared = Circumstances(model, self.plan.config, self.arithmetic, digest)
         self.pictures: dict[tuple[int, int], Picture] = {}
         self.notices: list[str] = []
+        self.total = self.plan.rows * config.steps
         self.halved = False
         self._stopping = False
-        self._live: _Batch | None = None
+        self._live: Batch | None = None
         self._began = time.perf_counter()
-        self._names: set[str] = set()
+        if store is not None:
+            store.open(self._identity())
 
     def stop(self) -> None:
         """End after the current step; unfinished pictures come with status "interrupted"."""
         self._stopping = True
 
+    @property
+    def complete(self) -> bool:
+        """Whether every picture is there and none was interrupted."""
+        whole = [picture for picture in self.pictures.values() if picture.status != "interrupted"]
+        return len(whole) == self.plan.rows
+
     def __iter__(self) -> Iterator[Event]:
         model = self._prepared()
-        sizes = self._batch_sizes(model)
-        batches = [
-            _Batch(g, group, rows, self.run.batch_shape or len(rows))
-            for g, group in enumerate(self.plan.groups)
-            for rows in chunks(group.rows, sizes[g])
-        ]
-        self.total = self.plan.rows * self.plan.config.steps
-        number = 0
-        done = 0
-        while batches and not self._stopping:
-            batch = batches.pop(0)
-            batch.number = number
-            batch.of = number + 1 + len(batches)
+        queue = self._batches(model)
+        number = done = 0
+        while queue and not self._stopping:
+            batch = numbered(queue, number)
             try:
                 yield from self._run(batch, model, done)
-            except (RuntimeError, torch.OutOfMemoryError) as error:
+            except RuntimeError as error:
+                if NO_GRAPH in str(error):
+                    raise PhospheneError(f"no gradient can flow from {batch.group} to the picture: {error}") from error
                 if not is_out_of_memory(error):
                     raise
-                batches = self._halve(batch, batches, error)
-                yield self._notice(f"out of memory at {batch.shape} pictures a batch; going on with {batches[0].shape}")
+                queue = self._halve(batch, queue, error)
+                yield self._notice(f"out of memory at {batch.shape} pictures a batch; going on with {queue[0].shape}")
                 continue
             done += len(batch.rows) * self.plan.config.steps
             number += 1
         self._live = None
-        if self.store is not None and not self._stopping:
+        if self.store is not None and self.complete:
             self.store.clear()
 
     def sheet(self) -> Sheet:
         """What is there so far, in the order of the targets."""
-        pictures = tuple(self.pictures[place] for place in sorted(self.pictures))
+        pictures = tuple(self.pictures[place] for place in self.plan.order if place in self.pictures)
         return Sheet(
             pictures,
             titled(self.plan.model.name, pictures),
@@ -186,7 +188,7 @@ class Rendering:
         """Pictures of the batch in work, as they are; for use after an interruption."""
         if self._live is None or self._live.signal is None:
             return []
-        kept = [event.picture for event in self._finish(self._live, self._live.signal, None)]
+        kept = [event.picture for event in self._finish(self._live, self._live.signal)]
         self._live = None
         return kept
 
@@ -194,12 +196,15 @@ class Rendering:
         a = self.arithmetic
         return self.plan.model.prepared(a.device, dtype=a.dtype, memory_format=a.memory_format)
 
-    def _batch_sizes(self, model: Model) -> list[int]:
-        sizes = [self._batch_size(group, model) for group in self.plan.groups]
-        if self.store is None:
-            return sizes
-        noted = self.store.begin({**self._identity(), "batch": sizes})["batch"]
-        return [int(size) for size in noted]
+    def _batches(self, model: Model) -> list[Batch]:
+        def choose() -> list[int]:
+            return [self._batch_size(group, model) for group in self.plan.groups]
+
+        sizes = choose() if self.store is None else self.store.batch_sizes(choose)
+        alone = self.plan.config.optimizer.optimizer == "lbfgs"  # it depends on no company anyway
+        shape = None if alone else self.run.batch_shape
+        groups = enumerate(zip(self.plan.groups, sizes, strict=True))
+        return [batch for g, (group, size) in groups for batch in batches(group, g, size, shape)]
 
     def _identity(self) -> dict[str, Any]:
         """What makes this rendering this one; a resumed one must agree."""
@@ -209,6 +214,7 @@ class Rendering:
             "method": to_json(self.plan.config),
             "precision": self.arithmetic.precision,
             "init_sha256": self.shared.init_sha256,
+            "batch_shape": self.run.batch_shape,
         }
 
     def _batch_size(self, group: Objective, model: Model) -> int:
@@ -216,75 +222,47 @@ class Rendering:
             return 1
 
         def row_bytes() -> int:
-            loop = self._loop(group.take([0]), model, 1)
+            row = group.take([0])
+            loop = Loop(row, model, *self._parts(row, 1), self.plan.config)
             return kept_bytes(lambda: loop.scores(0))
 
         return batch_rows(group.rows, self.run, self.arithmetic.device, row_bytes)
 
-    def _signal(self, names: Sequence[str]) -> Signal:
-        """A started signal with one row per name."""
-        settings = self.plan.config.signal
-        common: dict[str, Any] = {
-            "channels": self.plan.model.spec.channels,
-            "size": self.plan.canvas,
-            "alpha": settings.alpha,
-            "decorrelate": settings.decorrelate,
-        }
-        signal: Signal
-        if settings.signal == "fourier":
-            signal = Fourier(len(names), decay=settings.decay, cutoff=settings.cutoff, **common)
-        else:
-            signal = Pixels(len(names), **common)
-        if self.init is None:
-            signal.start(Generators(self.plan.config.seed, names), settings.noise_start)
-        else:
-            signal.encode(self.init.expand(len(names), -1, -1, -1))
-        return signal.to(self.arithmetic.device)
+    def _parts(self, objective: Objective, rows: int) -> tuple[Signal, Warp]:
+        return parts(self.plan, objective, rows, self.init, self.arithmetic.device)
 
-    def _parts(self, objective: Objective, rows: int) -> tuple[Signal, Any]:
-        names = [objective.identity(row if objective.rows > 1 else 0) for row in range(rows)]
-        transform = build(
-            self.plan.config.transform,
-            size=self.plan.canvas,
-            steps=self.plan.config.steps,
-            channels=self.plan.model.spec.channels,
-            alpha=self.plan.config.signal.alpha,
-        )
-        return self._signal(names), transform
-
-    def _loop(self, objective: Objective, model: Model, rows: int) -> Loop:
-        signal, transform = self._parts(objective, rows)
-        return Loop(objective, model, signal, transform, self.plan.config)
-
-    def _run(self, batch: _Batch, model: Model, done: int) -> Iterator[Event]:
+    def _run(self, batch: Batch, model: Model, done: int) -> Iterator[Event]:
         stored = self._stored(batch)
         if stored is not None:
             yield from stored
             return
-        padded = [*batch.rows, *[batch.rows[-1]] * (batch.shape - len(batch.rows))]
-        objective = batch.group.take(padded)
-        signal, transform = self._parts(objective, len(padded))
+        objective = batch.objective()
+        signal, transform = self._parts(objective, batch.shape)
         batch.signal, batch.began, self._live = signal, time.perf_counter(), batch
-        state = self.store.restore(batch.number) if self.store is not None else None
+        state = self.store.restore(batch.key) if self.store is not None else None
         if state is not None:
             batch.frames = {int(i): frame for i, frame in state["frames"]}
             yield self._notice(f"batch {batch.number + 1} resumes at step {state['done']}")
         step: Step | None = None
         for step in optimize(objective, model, signal, transform, self.plan.config, state=state):
-            batch.steps = step.i
+            batch.steps, batch.broken = step.i, step.broken
             self._keep_frame(batch, step)
             yield Progress(done + step.i * len(batch.rows), self.total, batch.number, batch.of, step)
-            every = self.run.checkpoint_every
-            due = bool(every) and step.i % every == 0 and step.i < self.plan.config.steps
-            if self.store is not None and (due or self._stopping):
-                self.store.checkpoint(batch.number, {**step.state(), "frames": list(batch.frames.items())})
+            self._checkpoint(batch, step)
             if self._stopping:
                 break
-        yield from self._finish(batch, signal, step)
-        if self.store is not None and not self._stopping:
-            self.store.forget(batch.number)
+        yield from self._finish(batch, signal)
+        if self.store is not None and batch.steps == self.plan.config.steps:
+            self.store.forget(batch.key)
 
-    def _stored(self, batch: _Batch) -> list[Done] | None:
+    def _checkpoint(self, batch: Batch, step: Step) -> None:
+        """Keep the state where it is due, or where the rendering stops; never of the last step: pictures follow it."""
+        every = self.run.checkpoint_every
+        due = self._stopping or (every > 0 and step.i % every == 0)
+        if self.store is not None and due and step.i < self.plan.config.steps:
+            self.store.checkpoint(batch.key, {**step.state(), "frames": list(batch.frames.items())})
+
+    def _stored(self, batch: Batch) -> list[Done] | None:
         """Events for a batch that an earlier run finished; None when any picture of it is missing."""
         if self.store is None:
             return None
@@ -296,69 +274,53 @@ class Rendering:
             if found is None:
                 return None
             pixels, recipe = found
-            result = recipe["result"]
-            picture = self._picture(single, name, pixels, recipe, result)
+            picture = self._picture(single, name, pixels, recipe)
             events.append(self._add(batch, row, replace(picture, path=self.store.path(name))))
         return events
 
-    def _keep_frame(self, batch: _Batch, step: Step) -> None:
+    def _keep_frame(self, batch: Batch, step: Step) -> None:
         if step.i not in self.kept_steps:
             return
-        with torch.no_grad():
-            pixels = quantize(step.signal().cpu())
+        pixels, _ = visible(step.signal)
         batch.frames[step.i] = (pixels * 255).round().to(torch.uint8)
         if self.store is not None and step.i in self.snapshots:
             for place, row in enumerate(batch.rows):
                 name = str(named(batch.group.take([row]), self.plan.model))
                 self.store.put_frame(name, step.i, pixels[place])
 
-    def _finish(self, batch: _Batch, signal: Signal, step: Step | None) -> Iterator[Done]:
-        with torch.no_grad():
-            pixels = quantize(signal().float().cpu())
+    def _finish(self, batch: Batch, signal: Signal) -> Iterator[Done]:
+        pixels, finite = visible(signal)
         seconds = (time.perf_counter() - batch.began) / len(batch.rows)
         for place, row in enumerate(batch.rows):
             single = batch.group.take([row])
-            name = str(named(single, self.plan.model))
-            unit = single.primary()
-            value = measure(self.plan.model, pixels[place], unit)
-            status, reason = self._status(pixels[place], value, step, place, batch)
+            measured = measure(self.plan.model, pixels[place], single.primary())
+            status, reason = "interrupted", f"stopped after {batch.steps} of {self.plan.config.steps} steps"
+            if batch.steps == self.plan.config.steps:
+                broken = int(batch.broken[place]) if batch.broken is not None else 0
+                reason = failure(pixels[place], measured, broken_at=broken, finite=bool(finite[place]))
+                status = "degenerate" if reason else "ok"
             result = {
-                "activation": value if value == value else None,
+                "activation": measured.value if math.isfinite(measured.value) else None,
                 "steps": batch.steps,
                 "seconds": round(seconds, 3),
                 "status": status,
                 "reason": reason,
             }
-            recipe = record(
-                self.shared, single, target=name, batch_shape=batch.shape, pixels=pixels[place], result=result
-            )
-            picture = self._picture(single, name, pixels[place], recipe, result)
-            frames = tuple((i, frame[place].float() / 255) for i, frame in sorted(batch.frames.items()))
-            picture = replace(picture, frames=frames)
-            if self.store is not None:
-                picture = self.store.put(picture, name)
-                if self.frames and status != "interrupted":
-                    self.store.put_animation(picture, name)
-            yield self._add(batch, row, picture)
+            yield self._add(batch, row, self._written(batch, place, single, pixels[place], result))
 
-    def _status(self, pixels: Tensor, value: float, step: Step | None, place: int, batch: _Batch) -> tuple[str, str]:
-        if step is None or batch.steps < self.plan.config.steps:
-            return "interrupted", f"stopped after {batch.steps} of {self.plan.config.steps} steps"
-        broken = int(step.broken[place])
-        if broken:
-            return "degenerate", f"the gradient stopped being finite at step {broken}"
-        if value != value:
-            return "degenerate", "the network gives NaN for this picture"
-        if bool(step.silent[place]):
-            return "degenerate", "the unit stays silent: no gradient reaches the picture"
-        if float(pixels.flatten(1).std(dim=1).max()) < FLAT:
-            return "degenerate", "the picture is one flat color"
-        return "ok", ""
+    def _written(self, batch: Batch, place: int, single: Objective, pixels: Tensor, result: dict[str, Any]) -> Picture:
+        name = str(named(single, self.plan.model))
+        recipe = record(self.shared, single, target=name, batch_shape=batch.shape, pixels=pixels, result=result)
+        frames = tuple((i, frame[place].float() / 255) for i, frame in sorted(batch.frames.items()))
+        picture = replace(self._picture(single, name, pixels, recipe), frames=frames)
+        if self.store is not None:
+            picture = self.store.put(picture, name)
+            if self.frames and picture.status != "interrupted":
+                self.store.put_animation(picture, name)
+        return picture
 
-    def _picture(
-        self, single: Objective, name: str, pixels: Tensor, recipe: dict[str, Any], result: dict[str, Any]
-    ) -> Picture:
-        unit = single.primary()
+    def _picture(self, single: Objective, name: str, pixels: Tensor, recipe: dict[str, Any]) -> Picture:
+        unit, result = single.primary(), recipe["result"]
         units = getattr(unit, "units", None)
         activation = result["activation"]
         return Picture(
@@ -375,7 +337,7 @@ class Rendering:
             recipe=recipe,
         )
 
-    def _add(self, batch: _Batch, row: int, picture: Picture) -> Done:
+    def _add(self, batch: Batch, row: int, picture: Picture) -> Done:
         self.pictures[batch.index, row] = picture
         return Done(picture)
 
@@ -383,70 +345,17 @@ class Rendering:
         self.notices.append(text)
         return Notice(text)
 
-    def _halve(self, batch: _Batch, rest: list[_Batch], error: BaseException) -> list[_Batch]:
+    def _halve(self, batch: Batch, rest: list[Batch], error: BaseException) -> list[Batch]:
         """The batch that ran out of memory and those behind it, at half their size."""
         if self.halved or batch.shape == 1 or self.run.batch_shape is not None:
+            height, width = self.plan.canvas
+            smaller = "--batch-shape" if self.run.batch_shape is not None else "--batch" if batch.shape > 1 else ""
             raise PhospheneError(
-                f"out of memory at {batch.shape} pictures a batch of {self.plan.canvas[0]} x {self.plan.canvas[1]}; "
-                "use a smaller --batch or --size"
+                f"out of memory at {batch.shape} pictures of {height} x {width} a batch; "
+                f"use a smaller {' or '.join(filter(None, [smaller, '--size']))}"
             ) from error
         self.halved = True
         self._live = None
         if self.arithmetic.device.type == "cuda":
             torch.cuda.empty_cache()
-        halves = []
-        for old in [batch, *rest]:
-            shape = max(1, old.shape // 2)
-            for start in range(0, len(old.rows), shape):
-                rows = old.rows[start : start + shape]
-                halves.append(_Batch(old.index, old.group, rows, len(rows)))
-        return halves
-
-
-class _Batch:
-    """Rows of one group that are optimised together, and where they stand."""
-
-    def __init__(self, index: int, group: Objective, rows: tuple[int, ...], shape: int) -> None:
-        self.index, self.group, self.rows = index, group, rows
-        self.shape = shape
-        self.number = 0
-        self.of = 1
-        self.steps = 0
-        self.began = time.perf_counter()
-        self.signal: Signal | None = None
-        self.frames: dict[int, Tensor] = {}
-
-
-def chunks(rows: int, size: int) -> list[tuple[int, ...]]:
-    """Row numbers in as few batches of at most `size` as possible."""
-    return [tuple(range(start, min(start + size, rows))) for start in range(0, rows, size)]
-
-
-def _kept_steps(snapshots: Sequence[int], frames: int, steps: int) -> frozenset[int]:
-    """Steps whose pictures are kept: the snapshots, and `frames` that crowd where the picture changes fast: early."""
-    if frames < 0:
-        raise UsageError(f"frames must not be negative, got {frames}")
-    wrong = [step for step in snapshots if not 1 <= step <= steps]
-    if wrong:
-        raise UsageError(f"snapshots must lie in 1 .. {steps} (the steps), got {', '.join(map(str, wrong))}")
-    spaced = {max(1, round(steps * (k / frames) ** 2)) for k in range(1, frames + 1)}
-    return frozenset(snapshots) | spaced
-
-
-def _checked_init(init: Tensor | None, work: Plan) -> Tensor | None:
-    """The picture to start from, resized to the canvas and given the signal's channels."""
-    if init is None:
-        return None
-    channels = work.model.spec.channels
-    x = init.float()
-    if x.dim() != 3 or x.shape[0] not in (channels, channels + 1):
-        raise UsageError(f"a start picture must be ({channels}, h, w), got {tuple(init.shape)}")
-    if tuple(x.shape[1:]) != work.canvas:
-        x = torch.nn.functional.interpolate(x[None], work.canvas, mode="bilinear", antialias=True, align_corners=False)[
-            0
-        ]
-    if work.config.signal.alpha and x.shape[0] == channels:
-        x = torch.cat([x, torch.full((1, *work.canvas), 0.9)])
-    if not work.config.signal.alpha:
-        x = x[:channels]
-    return quantize(x.clamp(0, 1))
+        return [half for old in [batch, *rest] for half in old.halves()]

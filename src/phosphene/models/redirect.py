@@ -36,6 +36,7 @@ DEAD_BELOW: dict[Any, float] = {
     F.hardswish: -3.0,
     F.hardsigmoid: -3.0,
 }
+RELUS = (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu_)  # their output tells where they are open
 
 
 class Redirect(TorchFunctionMode):
@@ -60,7 +61,27 @@ class Redirect(TorchFunctionMode):
         if func is F.hardtanh:
             floor = float(args[1] if len(args) > 1 else kwargs.get("min_val", floor))
         options = {name: value for name, value in kwargs.items() if name != "input"}
+        if func in RELUS:
+            return _RedirectedReLU.apply(x, func, args[1:], options, self.rows)
         return _Redirected.apply(x, func, args[1:], options, floor, self.rows)
+
+
+class _RedirectedReLU(torch.autograd.Function):
+    """A ReLU with the redirected backward pass. It keeps its output alone, as torch's own does."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, func: Callable[..., Tensor], args: Any, kwargs: Any, rows: Tensor) -> Tensor:
+        y = func(x, *args, **kwargs)
+        if y is x:
+            ctx.mark_dirty(x)
+        ctx.save_for_backward(y, rows)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        y, rows = ctx.saved_tensors
+        plain = torch.ops.aten.threshold_backward(gradients[0], y, 0)
+        return redirected(gradients[0], plain, y, 0.0, rows), None, None, None, None
 
 
 class _Redirected(torch.autograd.Function):
@@ -75,7 +96,8 @@ class _Redirected(torch.autograd.Function):
             work = probe * 1  # an in-place rectifier may not write on a leaf
             y = func(work, *args, **kwargs)
             (slope,) = torch.autograd.grad(y.sum(), probe)
-        ctx.save_for_backward(slope, probe.detach() <= floor, rows)
+        ctx.save_for_backward(slope, probe.detach(), rows)
+        ctx.floor = floor
         if y is work:
             x.copy_(y.detach())
             ctx.mark_dirty(x)
@@ -84,9 +106,15 @@ class _Redirected(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        slope, dead, rows = ctx.saved_tensors
+        slope, before, rows = ctx.saved_tensors
         plain = gradients[0] * slope
-        blocked = rows & (plain == 0).flatten(1).all(1)
-        upward = gradients[0].clamp(min=0) * dead
-        shape = (-1, *[1] * (plain.dim() - 1))
-        return torch.where(blocked.view(shape), upward, plain), None, None, None, None, None
+        return redirected(gradients[0], plain, before, ctx.floor, rows), None, None, None, None, None
+
+
+def redirected(gradient: Tensor, plain: Tensor, values: Tensor, floor: float, rows: Tensor) -> Tensor:
+    """The plain gradient; for those of `rows` that have none, the upward part of `gradient` where values <= floor."""
+    blocked = rows & (plain.abs().sum(tuple(range(1, plain.dim()))) == 0)
+    if plain.device.type == "cpu" and not bool(blocked.any()):  # elsewhere a look would wait for the device
+        return plain
+    upward = gradient.clamp(min=0) * (values <= floor)
+    return torch.where(blocked.view(-1, *[1] * (plain.dim() - 1)), upward, plain)

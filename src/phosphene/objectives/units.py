@@ -347,10 +347,10 @@ class Probability(_Class):
         logits = self._logits(acts)
         own = _Units._maps(self, {**acts, self.layer: logits}, rows)
         views = views_per_row(acts, rows)
-        chosen = self._index(views, logits.device).expand(logits.shape[0])
+        chosen = self._index(views if len(self.units) > 1 else 1, logits.device).expand(logits.shape[0])
         others = logits.scatter(1, chosen[:, None], float("-inf")).logsumexp(1)
         odds = own - others
-        return average_views(odds.detach().sigmoid() + odds - odds.detach(), views)
+        return average_views(odds.detach().sigmoid() + (odds - odds.detach()), views)
 
     def __str__(self) -> str:
         return self._text("prob")

@@ -189,8 +189,8 @@ def sampling_grid(matrix: Tensor, view: tuple[int, int], picture: tuple[int, int
     matrix = matrix.to(torch.float32)
     ys = (torch.arange(view[0], device=matrix.device) - (view[0] - 1) / 2) * (picture[0] / view[0])
     xs = (torch.arange(view[1], device=matrix.device) - (view[1] - 1) / 2) * (picture[1] / view[1])
-    shares = matrix * torch.tensor([[2 / picture[1]], [2 / picture[0]]], device=matrix.device)
-    along_x, along_y, shift = torch.view_as_complex(shares.transpose(1, 2).contiguous()).unbind(1)
+    x, y = matrix[:, 0] * (2 / picture[1]), matrix[:, 1] * (2 / picture[0])
+    along_x, along_y, shift = torch.complex(x, y).unbind(1)
     row, column = along_x[:, None] * xs, along_y[:, None] * ys + shift[:, None]
     return torch.view_as_real(row[:, None, :] + column[:, :, None])
 

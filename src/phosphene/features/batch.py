@@ -1,0 +1,110 @@
+"""Rows that are optimised together: how they are cut into batches, and into halves when memory runs out.
+
+What a row starts from and how it is shaken depends on the seed and on its own unit, never on its place in a batch.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from phosphene.features.measure import BEHIND
+from phosphene.features.plan import Plan
+from phosphene.media import quantize
+from phosphene.objectives import Objective
+from phosphene.recipe import SignalConfig
+from phosphene.seeds import Generators
+from phosphene.signals import Fourier, Pixels, Signal
+from phosphene.transforms import Warp, build
+
+
+@dataclass
+class Batch:
+    """Some rows of one group, and where they stand.
+
+    index: the group's number. group: its objective. rows: which of its rows. shape: pictures in the tensor; the last
+    row fills up what is more than `rows`. steps: done so far. broken: (b,) as in `Step`. frames: step -> pictures
+    (b, c, h, w) as uint8.
+    """
+
+    index: int
+    group: Objective
+    rows: tuple[int, ...]
+    shape: int
+    number: int = 0
+    of: int = 1
+    steps: int = 0
+    broken: Tensor | None = None
+    began: float = field(default_factory=time.perf_counter)
+    signal: Signal | None = None
+    frames: dict[int, Tensor] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Names its checkpoint: the same rows in the same shape, however many batches came before."""
+        return f"{self.index}-{self.rows[0]}-{self.shape}"
+
+    def objective(self) -> Objective:
+        """The group's objective for these rows, padded to the shape."""
+        return self.group.take([*self.rows, *[self.rows[-1]] * (self.shape - len(self.rows))])
+
+    def halves(self) -> list[Batch]:
+        """The same rows in batches of half the shape."""
+        shape = max(1, self.shape // 2)
+        parts = [self.rows[start : start + shape] for start in range(0, len(self.rows), shape)]
+        return [Batch(self.index, self.group, rows, len(rows)) for rows in parts]
+
+
+def batches(group: Objective, index: int, size: int, shape: int | None) -> list[Batch]:
+    """A group in as few batches of at most `size` rows as possible, padded to `shape` if given."""
+    starts = range(0, group.rows, size)
+    rows = [tuple(range(start, min(start + size, group.rows))) for start in starts]
+    return [Batch(index, group, chunk, shape or len(chunk)) for chunk in rows]
+
+
+def numbered(queue: list[Batch], number: int) -> Batch:
+    """The first of the queue, told its number and how many there are in all."""
+    return replace(queue.pop(0), number=number, of=number + 1 + len(queue))
+
+
+def parts(
+    work: Plan, objective: Objective, rows: int, init: Tensor | None, device: torch.device
+) -> tuple[Signal, Warp]:
+    """A started signal and the transform for `rows` pictures of an objective. init: (c, h, w) in place of noise."""
+    names = [objective.identity(row if objective.rows > 1 else 0) for row in range(rows)]
+    config, channels = work.config, work.model.spec.channels
+    signal = _signal(config.signal, rows, channels, work.canvas)
+    if init is None:
+        signal.start(Generators(config.seed, names), config.signal.noise_start)
+    else:
+        signal.encode(init.expand(rows, -1, -1, -1))
+    transform = build(
+        config.transform, size=work.canvas, steps=config.steps, channels=channels, alpha=config.signal.alpha
+    )
+    return signal.to(device), transform
+
+
+def _signal(settings: SignalConfig, rows: int, channels: int, size: tuple[int, int]) -> Signal:
+    alpha, decorrelate = settings.alpha, settings.decorrelate
+    if settings.signal == "pixels":
+        return Pixels(rows, channels=channels, size=size, alpha=alpha, decorrelate=decorrelate)
+    return Fourier(
+        rows,
+        decay=settings.decay,
+        cutoff=settings.cutoff,
+        channels=channels,
+        size=size,
+        alpha=alpha,
+        decorrelate=decorrelate,
+    )
+
+
+def visible(signal: Signal) -> tuple[Tensor, Tensor]:
+    """(pictures (b, c, h, w) as an 8-bit file will hold them, finite (b,)); what is not finite is shown gray."""
+    with torch.no_grad():
+        raw = signal().float().cpu()
+    finite = torch.isfinite(raw)
+    return quantize(torch.where(finite, raw, BEHIND)), finite.flatten(1).all(1)
