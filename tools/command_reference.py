@@ -45,7 +45,7 @@ def reference() -> str:
 
 @contextmanager
 def started_as(program: str) -> Iterator[None]:
-    """Inside, cyclopts takes this for the running program; from `python -m pytest` it would write "render -m pytest"."""
+    """Inside, cyclopts takes this for the program that runs; of `python -m pytest` it makes "render -m pytest"."""
     before, sys.argv[0] = sys.argv[0], program
     try:
         yield

@@ -35,7 +35,7 @@ class SignalConfig:
     decay: float = 1.0
     """Exponent of the 1/f amplitude spectrum (fourier); larger gives smoother, broader pictures."""
     cutoff: float = 0.45
-    """Frequency in cycles per pixel where the fourier basis has faded out; 0.75 switches the low-pass off."""
+    """Frequency in cycles per pixel where the fourier basis has faded out; 1.7 switches the low-pass off."""
     noise_start: float = 0.01
     """Standard deviation of the random start, in the basis's own units."""
     decorrelate: bool = True

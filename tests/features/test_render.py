@@ -35,7 +35,7 @@ def loaded(path: Path) -> Tensor:
 
 STRANGER: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
     "features.7:5": lambda net, x: net.features[:8](x)[0, 5].mean(),  # type: ignore[index, operator]
-    "features.7:9@2,3": lambda net, x: net.features[:8](x)[0, 9, 2, 3],  # type: ignore[index, operator]
+    "features.7:1@2,3": lambda net, x: net.features[:8](x)[0, 1, 2, 3],  # type: ignore[index, operator]
     "logit:goldfish": lambda net, x: net(x)[0, 1],
     "prob:goldfish": lambda net, x: net(x).softmax(1)[0, 1],
 }
@@ -59,7 +59,7 @@ def test_the_recorded_activation_is_what_a_stranger_measures(squeezenet: Model, 
 def test_optimising_beats_the_start(tiny_model: Model) -> None:
     first = render(tiny_model, "features.2:0..3", steps=1, run=CPU)
     last = render(tiny_model, "features.2:0..3", steps=32, run=CPU)
-    assert all(b.activation > a.activation + 0.5 for a, b in zip(first, last, strict=True))
+    assert all(b.activation > a.activation + 0.2 for a, b in zip(first, last, strict=True))
 
 
 def test_the_network_is_left_as_it_is(tiny_net: nn.Module) -> None:
@@ -163,19 +163,18 @@ def test_snapshots_and_frames_show_the_way(tiny_model: Model, tmp_path: Path) ->
 
 
 class Wild(nn.Module):
-    """Units that fail in their own ways: 0 works, 1 is dead, 2 gives NaN, 3 has an infinite activation."""
+    """Layers that fail in their own ways. `units`: 0 works, 1 is dead. `roots` are NaN, `large` is infinite."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3)
-        self.units = nn.Identity()
+        self.conv = nn.Conv2d(3, 2, 3)
+        self.units, self.roots, self.large = nn.Identity(), nn.Identity(), nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         a = self.conv(x)
-        ones = torch.relu(a[:, 1:2] - 1e9)
-        nans = torch.sqrt(a[:, 2:3] - 1e9)
-        large = a[:, 3:4] * 1e38 * 1e38
-        return self.units(torch.cat([a[:, :1], ones, nans, large], 1))
+        units = self.units(torch.cat([a[:, :1], torch.relu(a[:, 1:] - 1e9)], 1))
+        roots = self.roots(torch.sqrt(a - 1e9))
+        return units + roots + self.large((a * 1e30) * 1e30)
 
 
 @pytest.fixture
@@ -188,15 +187,15 @@ def wild() -> Model:
 @pytest.mark.parametrize("redirect", [True, False])
 def test_a_failed_picture_says_why_and_leaves_the_others_alone(wild: Model, tmp_path: Path, redirect: bool) -> None:
     config = RenderConfig(steps=10, optimizer=OptimizerConfig(redirect=redirect))
-    sheet = render(wild, "units:0..3", config=config, run=CPU, out=tmp_path)
+    sheet = render(wild, ["units:0,1", "roots:0", "large:0"], config=config, run=CPU, out=tmp_path)
     assert [picture.status for picture in sheet] == ["ok", "degenerate", "degenerate", "degenerate"]
     assert "silent" in sheet[1].reason
     assert "finite at step 1" in sheet[2].reason
     assert sheet[3].reason
-    alone = render(wild, "units:0", config=config, run=RunConfig(device="cpu", batch_shape=4))
+    alone = render(wild, "units:0", config=config, run=RunConfig(device="cpu", batch_shape=2))
     assert torch.equal(alone[0].pixels, sheet[0].pixels)
     assert [picture.recipe["result"]["activation"] is None for picture in sheet] == [False, False, True, True]
-    assert [file.exists() for file in (tmp_path / "units-2.png", tmp_path / "sheet.png")] == [True, True]
+    assert [file.exists() for file in (tmp_path / "roots-0.png", tmp_path / "sheet.png")] == [True, True]
 
 
 def test_a_step_size_beyond_numbers_is_a_failed_picture(tiny_model: Model) -> None:

@@ -24,7 +24,8 @@ from phosphene.objectives import (
     WholeLayer,
     parse,
 )
-from phosphene.objectives.units import as_units, class_text, layer_text, place_in, ranges_text, stack
+from phosphene.objectives.units import as_units, place_in, stack
+from phosphene.objectives.words import class_text, layer_text, ranges_text
 
 
 def activations(*shape: int, seed: int = 0) -> Tensor:

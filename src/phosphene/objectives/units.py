@@ -16,7 +16,6 @@ per row. Lucent's `direction` is the cosine alone; here that is `Direction(..., 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -38,6 +37,7 @@ from phosphene.objectives.algebra import (
     number,
     views_per_row,
 )
+from phosphene.objectives.words import class_text, layer_text, ranges_text
 
 EVERY = "*"  # every unit of a layer, until `bind` knows how many there are
 COSINE_FLOOR = 0.1  # Carter et al. 2019: keeps the gradient alive where the angle is wide
@@ -52,19 +52,6 @@ def as_units(units: Any) -> tuple[Any, ...]:
         if isinstance(unit, bool) or not isinstance(unit, (int, str)) or (isinstance(unit, int) and unit < 0):
             raise UsageError(f"a unit is a number from 0 or a name, got {unit!r}")
     return many
-
-
-def ranges_text(units: Sequence[int | str]) -> str:
-    """Units in the grammar's own words: `0..15`, `3,50,100`, `*`."""
-    runs: list[list[int | str]] = []
-    for unit in units:
-        last = runs[-1][-1] if runs else None
-        if isinstance(unit, int) and isinstance(last, int) and unit == last + 1:
-            runs[-1].append(unit)
-        else:
-            runs.append([unit])
-    parts = [f"{run[0]}..{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs]
-    return ",".join(parts)
 
 
 def _check_layer(layer: Any) -> None:
@@ -354,28 +341,6 @@ class Probability(_Class):
 
     def __str__(self) -> str:
         return self._text("prob")
-
-
-def layer_text(layer: str) -> str:
-    """A layer's name as the grammar reads it: bare where it can be, else in double quotes."""
-    return layer if BARE.fullmatch(layer) and layer not in RESERVED else quoted(layer)
-
-
-def class_text(unit: int | str) -> str:
-    """A class number or name as the grammar reads it."""
-    if isinstance(unit, int) or (unit.isidentifier() and unit.isascii()):
-        return str(unit)
-    return quoted(unit)
-
-
-def quoted(text: str) -> str:
-    """Any text as one word of the grammar."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-# words of the grammar that a layer of the same name must be quoted to escape
-BARE = re.compile(r"(?:\d+\.)*[A-Za-z_]\w*(?:\.\w+)*", re.ASCII)  # layers that need no quotes
-RESERVED = {"logit", "prob", "direction", "tv", "l1", "l2", "border", "opacity"}
 
 
 def stack(first: Objective, second: Objective) -> Objective | None:

@@ -1,0 +1,44 @@
+"""Names and numbers as the grammar of targets writes them: what `parse` reads back as the same.
+
+A name is bare where it can be and stands in double quotes where it cannot: a layer whose name is a word of the grammar,
+a number, or holds signs; a class with a space in it. Units that follow each other become ranges.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# words of the grammar that a layer of the same name must be quoted to escape
+RESERVED = {"logit", "prob", "direction", "tv", "l1", "l2", "border", "opacity"}
+BARE = re.compile(r"(?:\d+\.)*[A-Za-z_]\w*(?:\.\w+)*", re.ASCII)  # layers that need no quotes
+
+
+def ranges_text(units: Sequence[int | str]) -> str:
+    """Units in the grammar's own words: `0..15`, `3,50,100`, `*`."""
+    runs: list[list[int | str]] = []
+    for unit in units:
+        last = runs[-1][-1] if runs else None
+        if isinstance(unit, int) and isinstance(last, int) and unit == last + 1:
+            runs[-1].append(unit)
+        else:
+            runs.append([unit])
+    parts = [f"{run[0]}..{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs]
+    return ",".join(parts)
+
+
+def layer_text(layer: str) -> str:
+    """A layer's name as the grammar reads it: bare where it can be, else in double quotes."""
+    return layer if BARE.fullmatch(layer) and layer not in RESERVED else quoted(layer)
+
+
+def class_text(unit: int | str) -> str:
+    """A class number or name as the grammar reads it."""
+    if isinstance(unit, int) or (unit.isidentifier() and unit.isascii()):
+        return str(unit)
+    return quoted(unit)
+
+
+def quoted(text: str) -> str:
+    """Any text as one word of the grammar."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

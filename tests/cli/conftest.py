@@ -1,0 +1,129 @@
+"""What the tests of the command line share: a command run in process, and a network of the user's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phosphene.cli.main import run
+
+NETWORKS = """
+import torch
+from torch import nn
+from phosphene.models import InputSpec
+
+
+class Small(nn.Module):
+    def __init__(self, channels=3, labels=6):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4, 3, stride=2)
+        self.rectify = nn.ReLU(inplace=True)
+        self.head = nn.Linear(4, labels)
+
+    def forward(self, x):
+        return self.head(self.rectify(self.conv(x)).mean((2, 3)))
+
+
+class Dead(Small):
+    def forward(self, x):
+        a = self.conv(x)
+        return self.rectify(torch.cat([a[:, :2], a[:, 2:] - 1e9], 1))
+
+
+def spec(channels):
+    return InputSpec(channels=channels, size=(24, 24), mean=(0.5,), std=(0.25,))
+
+
+def gray():
+    return Small(1), spec(1)
+
+
+def rgb():
+    return Small(3), spec(3)
+
+
+def five():
+    return Small(5), spec(5)
+
+
+def dead():
+    return Dead(3), spec(3)
+
+
+def bare():
+    return Small(3)
+
+
+def broken():
+    net = Small(3)
+    net.conv.weight.data[0, 0, 0, 0] = float("nan")
+    return net, spec(3)
+
+
+def fails():
+    raise ValueError("no such checkpoint")
+
+
+def nothing():
+    return 3
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return dict(json.loads(self.out))
+
+
+Command = Callable[..., Ran]
+
+
+@pytest.fixture
+def phosphene(capsys: pytest.CaptureFixture[str]) -> Command:
+    """phosphene("render", ...) in this process."""
+
+    def command(*words: str) -> Ran:
+        capsys.readouterr()
+        code = run(words)
+        out, err = capsys.readouterr()
+        return Ran(code, out, err)
+
+    return command
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder but for `nets.py` with networks of the user's own, and no weights but those given."""
+    (tmp_path / "nets.py").write_text(NETWORKS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "nets", raising=False)
+    yield tmp_path
+    sys.modules.pop("nets", None)
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    """The real command as a process of its own."""
+    command = [sys.executable, "-m", "phosphene", *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, env={**os.environ, "PYTHONWARNINGS": "default"}, **pipes)
+
+
+@pytest.fixture
+def process() -> Callable[..., subprocess.Popen[str]]:
+    """process("render", ...): the real command, started."""
+    return start
