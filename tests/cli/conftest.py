@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +106,7 @@ def phosphene(capsys: pytest.CaptureFixture[str]) -> Command:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty working folder but for `nets.py` with networks of the user's own, and no weights but those given."""
     (tmp_path / "nets.py").write_text(NETWORKS)
     monkeypatch.chdir(tmp_path)
@@ -116,14 +115,18 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sys.modules.pop("nets", None)
 
 
-def start(*words: str) -> subprocess.Popen[str]:
-    """The real command as a process of its own."""
-    command = [sys.executable, "-m", "phosphene", *words]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, env={**os.environ, "PYTHONWARNINGS": "default"}, **pipes)
-
-
 @pytest.fixture
-def process() -> Callable[..., subprocess.Popen[str]]:
-    """process("render", ...): the real command, started."""
-    return start
+def process() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """process("render", ...): the real command, started; stdout may be a file. None outlives its test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: str, stdout: Any = subprocess.PIPE) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "phosphene", *words]
+        started.append(subprocess.Popen(command, text=True, stdout=stdout, stderr=subprocess.PIPE))
+        return started[-1]
+
+    yield start
+    for other in started:
+        other.kill()
+        with other:  # waits, and closes its pipes
+            pass

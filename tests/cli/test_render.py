@@ -107,7 +107,12 @@ def test_snapshots_and_animation_are_written(phosphene: Any, workplace: Path) ->
     assert not np.array_equal(pixels(Path("out/conv-0.step00001.png")), pixels(Path("out/conv-0.step00032.png")))
     kept = {max(1, round(40 * (k / 32) ** 2)) for k in range(1, 33)} | {1, 32}
     with Image.open("out/conv-0.webp") as film:
-        assert len(kept) <= film.n_frames <= len(kept) + 6  # an encoder may join frames that are alike
+        milliseconds = 0
+        for i in range(film.n_frames):  # the encoder joins frames that are alike, and shows them longer
+            film.seek(i)
+            film.load()
+            milliseconds += film.info["duration"]
+    assert milliseconds == (len(kept) + 6) * round(1000 / 12)
 
 
 def test_alpha_and_a_start_picture_of_either_kind(phosphene: Any, workplace: Path) -> None:
@@ -134,7 +139,7 @@ def test_lbfgs_goes_through(phosphene: Any, workplace: Path) -> None:
 
 
 def test_a_dead_unit_is_degenerate_with_a_reason_and_alone_ends_in_failure(phosphene: Any, workplace: Path) -> None:
-    ran = phosphene("render", "nets:dead", "rectify:0,2", "--steps", "4", "--no-redirect", "--json")
+    ran = phosphene("render", "nets:dead", "rectify:1,2", "--steps", "30", "--no-redirect", "--json")
     assert ran.code == 0
     assert [result["status"] for result in ran.json["results"]] == ["ok", "degenerate"]
     assert "silent" in ran.json["results"][1]["reason"]
@@ -161,21 +166,22 @@ def test_memory_that_runs_out_is_told_and_then_an_error(phosphene: Any, workplac
     assert ran.err == "error: out of memory at 2 pictures of 24 x 24 a batch; use a smaller --batch or --size\n"
 
 
-LONG = ["render", "nets:rgb", "conv:0..2", "--device", "cpu", "--steps", "700", "--batch", "2"]
+LONG = ["render", "nets:rgb", "--device", "cpu", "--batch", "2"]
+SETTINGS = ["conv:0..2", "--steps", "700"]
 NAMES = ["conv-0", "conv-1", "conv-2"]
 
 
 @pytest.fixture
 def unbroken(workplace: Path) -> dict[str, np.ndarray[Any, Any]]:
     """The pictures of LONG, made without a break."""
-    assert run([*LONG, "--out", "unbroken", "--quiet", "--json"]) == 0
+    assert run([*LONG, *SETTINGS, "--out", "unbroken", "--quiet", "--json"]) == 0
     return {name: pixels(workplace / "unbroken" / f"{name}.png") for name in NAMES}
 
 
 def test_killed_and_resumed_is_the_same_to_the_bit(
     phosphene: Any, process: Process, workplace: Path, unbroken: dict[str, Any]
 ) -> None:
-    killed = process(*LONG, "--checkpoint-every", "2")
+    killed = process(*LONG, *SETTINGS, "--checkpoint-every", "2")
     wait_for(f"{WORK}/batch-0-2-1.safetensors", workplace / "out", killed)  # of the second batch
     killed.kill()
     killed.communicate()
@@ -183,15 +189,14 @@ def test_killed_and_resumed_is_the_same_to_the_bit(
     made = {name: Path(f"out/{name}.png") for name in NAMES}
     assert [file.exists() for file in made.values()] == [True, True, False]
 
-    for other in (["--seed", "1"], ["--size", "32"], ["--steps", "701"]):
+    others = [[*SETTINGS, "--seed", "1"], [*SETTINGS, "--size", "32"], ["conv:0..2"], ["conv:0,1,3", "--steps", "700"]]
+    for other in others:
         refused = phosphene(*LONG, *other, "--resume")
         assert refused.code == 2
-        assert "another rendering" in refused.err
-    refused = phosphene("render", "nets:rgb", "conv:0,1,3", *LONG[3:], "--resume")
-    assert "its targets differ" in refused.err
+        assert refused.err.startswith("error: cannot resume 'out': it holds another rendering (its ")
 
     before = {name: made[name].stat().st_mtime_ns for name in NAMES[:2]}
-    resumed = phosphene(*LONG, "--resume", "--json")
+    resumed = phosphene(*LONG, *SETTINGS, "--resume", "--json")
     assert resumed.code == 0
     assert "batch 2 resumes at step" in resumed.err
     assert [result["target"] for result in resumed.json["results"]] == ["conv:0", "conv:1", "conv:2"]
@@ -202,7 +207,7 @@ def test_killed_and_resumed_is_the_same_to_the_bit(
 def test_interrupted_keeps_the_pictures_and_goes_on_the_same(
     phosphene: Any, process: Process, workplace: Path, unbroken: dict[str, Any]
 ) -> None:
-    running = process(*LONG, "--checkpoint-every", "2", "--json")
+    running = process(*LONG, *SETTINGS, "--checkpoint-every", "2", "--json")
     wait_for(f"{WORK}/batch-*", workplace / "out", running)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=PATIENCE)
@@ -212,14 +217,13 @@ def test_interrupted_keeps_the_pictures_and_goes_on_the_same(
     assert "Traceback" not in err
     assert read_recipe("out/conv-0.png")["result"]["status"] == "interrupted"
 
-    assert phosphene(*LONG, "--resume").code == 0
+    assert phosphene(*LONG, *SETTINGS, "--resume").code == 0
     assert all(np.array_equal(pixels(Path(f"out/{name}.png")), unbroken[name]) for name in NAMES)
     assert not Path("out", WORK).exists()
 
 
 def test_a_rerun_in_a_new_process_gives_the_same_pixels(phosphene: Any, process: Process, workplace: Path) -> None:
     phosphene("render", "nets:rgb", "conv:0..2 - 0.1*tv", "--steps", "30")
-    file = "out/conv-1-0.1-tv"
     file = str(next(Path("out").glob("conv-1*.png")))
     other = process("rerun", file, "--model", "nets:rgb", "--json", "--out", "again")
     out, err = other.communicate(timeout=PATIENCE)
@@ -253,9 +257,9 @@ def test_a_rerun_of_code_or_of_other_weights_is_refused(phosphene: Any, workplac
 def test_info_shows_the_recipe(phosphene: Any, workplace: Path) -> None:
     phosphene("render", "nets:rgb", "conv:0", "--steps", "2")
     assert phosphene("info", "out/conv-0.png", "--json").json == read_recipe("out/conv-0.json")
-    lines = dict(line.split(None, 1) for line in phosphene("info", "out/conv-0.png").out.splitlines() if " " in line)
-    assert lines["target.text"].strip() == "conv:0"
-    assert lines["method.steps"].strip() == "2"
+    lines = [line.split() for line in phosphene("info", "out/conv-0.png").out.splitlines()]
+    assert ["target.text", "conv:0"] in lines
+    assert ["method.steps", "2"] in lines
 
 
 def test_a_minus_sign_in_front_minimises(phosphene: Any, workplace: Path) -> None:
@@ -270,18 +274,17 @@ def test_stdout_that_closes_early_is_no_traceback(process: Process, workplace: P
     other = process("models", "--json")
     assert other.stdout is not None
     other.stdout.close()
-    assert other.stderr is not None
-    err = other.stderr.read()
-    other.stderr.close()
-    assert other.wait(PATIENCE) == 1
+    other.stdout = None
+    _, err = other.communicate(timeout=PATIENCE)
+    assert other.returncode == 1
     assert err == ""
 
 
 def test_stdout_on_a_full_disk_is_one_line(process: Process, workplace: Path) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full")
-    command = process("models").args
     with open("/dev/full", "w") as full:
-        other = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)  # type: ignore[call-overload]
+        other = process("models", stdout=full)
+        _, err = other.communicate(timeout=PATIENCE)
     assert other.returncode == 1
-    assert other.stderr == "error: no space left on the disk\n"
+    assert err == "error: no space left on the disk\n"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from phosphene.engine import Arithmetic
 from phosphene.features.measure import BEHIND
 from phosphene.features.plan import Plan
 from phosphene.media import quantize
@@ -58,11 +59,20 @@ class Batch:
         return [Batch(self.index, self.group, rows, len(rows)) for rows in parts]
 
 
-def batches(group: Objective, index: int, size: int, shape: int | None) -> list[Batch]:
-    """A group in as few batches of at most `size` rows as possible, padded to `shape` if given."""
+def least_rows(arithmetic: Arithmetic) -> int:
+    """The smallest batch that rounds like larger ones.
+
+    torch computes a float32 convolution of one small picture on the CPU with other, slower kernels than one of two or
+    more; so a picture on its own is optimised beside a copy of itself and equals what it is in company.
+    """
+    return 2 if arithmetic.device.type == "cpu" and arithmetic.dtype == torch.float32 else 1
+
+
+def batches(group: Objective, index: int, size: int, shape: int | None, *, least: int = 1) -> list[Batch]:
+    """A group in as few batches of at most `size` rows as possible, padded to `shape` if given, else to `least`."""
     starts = range(0, group.rows, size)
     rows = [tuple(range(start, min(start + size, group.rows))) for start in starts]
-    return [Batch(index, group, chunk, shape or len(chunk)) for chunk in rows]
+    return [Batch(index, group, chunk, shape or max(least, len(chunk))) for chunk in rows]
 
 
 def numbered(queue: list[Batch], number: int) -> Batch:

@@ -20,7 +20,7 @@ from torch import Tensor
 from phosphene.engine import Loop, Step, arithmetic, optimize
 from phosphene.engine.batching import batch_rows, is_out_of_memory, kept_bytes
 from phosphene.errors import PhospheneError
-from phosphene.features.batch import Batch, batches, numbered, parts, visible
+from phosphene.features.batch import Batch, batches, least_rows, numbered, parts, visible
 from phosphene.features.measure import failure, measure
 from phosphene.features.picture import Picture, Sheet, titled
 from phosphene.features.plan import Plan, kept_steps, named, plan, start_picture
@@ -203,8 +203,9 @@ class Rendering:
         sizes = choose() if self.store is None else self.store.batch_sizes(choose)
         alone = self.plan.config.optimizer.optimizer == "lbfgs"  # it depends on no company anyway
         shape = None if alone else self.run.batch_shape
+        least = 1 if alone else least_rows(self.arithmetic)
         groups = enumerate(zip(self.plan.groups, sizes, strict=True))
-        return [batch for g, (group, size) in groups for batch in batches(group, g, size, shape)]
+        return [batch for g, (group, size) in groups for batch in batches(group, g, size, shape, least=least)]
 
     def _identity(self) -> dict[str, Any]:
         """What makes this rendering this one; a resumed one must agree."""
