@@ -164,9 +164,7 @@ def _refuse_counts(pictures: int, labels: int, columns: int | None, thumb: int |
             raise UsageError(f"{name} must be at least 1, got {value}")
 
 
-def _plan(
-    count: int, usual: int, lines: int, columns: int | None, thumb: int | None, aspect: float
-) -> _Plan:
+def _plan(count: int, usual: int, lines: int, columns: int | None, thumb: int | None, aspect: float) -> _Plan:
     side = thumb or (usual if usual >= TINY else usual * math.ceil(TINY_TARGET / usual))
     columns = min(columns, count) if columns else _near_square(count, aspect)
     plan = _Plan(columns, math.ceil(count / columns), side, lines, aspect)
@@ -181,7 +179,9 @@ def _near_square(count: int, aspect: float) -> int:
 
     def cost(columns: int) -> float:
         rows = math.ceil(count / columns)
-        return abs(math.log(columns / (rows * aspect) / WIDER)) + EMPTY_COST * (columns * rows - count) / (columns * rows)
+        return abs(math.log(columns / (rows * aspect) / WIDER)) + EMPTY_COST * (columns * rows - count) / (
+            columns * rows
+        )
 
     return min(range(1, count + 1), key=cost)
 

@@ -108,3 +108,12 @@ def test_the_layers_of_a_token_network_are_counted_as_a_grid(phosphene: Any) -> 
     lines = phosphene("layers", "vit_b_16", "--weights", "random").out.splitlines()
     (line,) = [line for line in lines if line.split()[0] == layer.name]
     assert "1+14x14 tokens" in line
+
+
+def test_classify_as_is_sees_the_activation_that_a_picture_records(phosphene: Any, shared: Path) -> None:
+    (made,) = phosphene("render", "squeezenet1_1", "logit:goldfish", "--size", "96", "--steps", "4", "--json").json[
+        "results"
+    ]
+    (seen,) = phosphene("classify", "squeezenet1_1", made["path"], "--as-is", "--top", "1000", "--json").json["results"]
+    logit = next(row["logit"] for row in seen["classes"] if row["index"] == 1)
+    assert logit == pytest.approx(made["activation"], rel=1e-4)

@@ -22,7 +22,7 @@ from phosphene.media import pixels_sha256, quantize
 from phosphene.models import InputSpec, Model, from_module
 from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, SignalConfig, TransformConfig
 
-CPU = RunConfig(device="cpu")
+CPU = RunConfig(device="cpu", precision="float32")
 IMAGENET = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[:, None, :, None, None]
 
 

@@ -18,7 +18,7 @@ from phosphene.media import to_tensor
 from phosphene.models import InputSpec, Model, from_module, load
 from phosphene.recipe import SCHEMA, RenderConfig, RunConfig, SignalConfig
 
-CPU = RunConfig(device="cpu")
+CPU = RunConfig(device="cpu", precision="float32")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from phosphene.features.render import Progress as StepDone
 
-SHARE_SHOWN = 0.1  # of the work between two plain progress lines
+LINES = 10  # plain progress lines for the whole work
 REFRESH = 0.2  # seconds between two looks at the scores: a look waits for the device
 
 
@@ -73,8 +73,9 @@ class Meter:
         )
         self.task: TaskID | None = None
         self.began = time.monotonic()
+        self.found: int | None = None  # picture-steps that were done before: a resumed run is no faster for them
         self.looked = 0.0
-        self.next_share = SHARE_SHOWN
+        self.lines = 0
 
     def __enter__(self) -> Meter:
         if self.live:
@@ -88,6 +89,8 @@ class Meter:
     def show(self, event: StepDone) -> None:
         """Show that a step was done."""
         now = time.monotonic()
+        if self.found is None:
+            self.found, self.began = event.done, now
         if self.live:
             if now - self.looked < REFRESH and event.done < event.total:
                 return
@@ -95,14 +98,19 @@ class Meter:
             if self.task is None:
                 self.task = self.bar.add_task("rendering", total=event.total, detail="")
             self.bar.update(self.task, completed=event.done, detail=self._detail(event, now))
-        elif not self.screen.quiet and event.done >= self.next_share * event.total:
+        elif not self.screen.quiet and LINES * event.done // event.total > self.lines:
+            self.lines = LINES * event.done // event.total
             share = round(100 * event.done / event.total)
-            self.next_share = event.done / event.total + SHARE_SHOWN
-            left = (now - self.began) * (event.total - event.done) / event.done
-            self.screen.say(f"{share:3d}%  {left:.0f} s left  {self._detail(event, now)}")
+            left = (event.total - event.done) / self._speed(event, now) if event.done > (self.found or 0) else 0
+            time_left = f"{left:.0f} s left  " if left else ""
+            self.screen.say(f"{share:3d}%  {time_left}{self._detail(event, now)}")
+
+    def _speed(self, event: StepDone, now: float) -> float:
+        """Picture-steps per second of this run."""
+        return max(1e-9, event.done - (self.found or 0)) / max(1e-9, now - self.began)
 
     def _detail(self, event: StepDone, now: float) -> str:
-        speed = event.done / max(1e-9, now - self.began)
+        speed = self._speed(event, now)
         batch = f"batch {event.batch + 1}/{event.batches}  " if event.batches > 1 else ""
         return f"{batch}step {event.step.i}  score {float(event.step.scores.mean()):.4g}  {speed:.1f} picture-steps/s"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -145,6 +146,7 @@ def classify(
     /,
     *,
     top: int = 5,
+    as_is: Annotated[bool, Parameter(negative="")] = False,
     weights: Weights = None,
     channels: Channels = None,
     input_size: InputSize = None,
@@ -164,6 +166,8 @@ def classify(
         Pictures; each is resized and cropped as the network was trained.
     top
         How many classes to print for each.
+    as_is
+        Neither resize nor crop: for pictures that phosphene made, which are to be seen pixel for pixel.
     """
     screen = Screen(quiet=quiet, as_json=as_json)
     if top < 1:
@@ -178,7 +182,9 @@ def classify(
             screen.err.print(f"error: {error}")
             failed += 1
             continue
-        best = classified(network, to_input(picture, network.spec), top)
+        size = (picture.height, picture.width)
+        spec = replace(network.spec, size=size, resize=None) if as_is else network.spec
+        best = classified(network, to_input(picture, spec), top)
         names = ("index", "label", "probability", "logit")
         results.append({"path": str(path), "classes": [dict(zip(names, row, strict=True)) for row in best]})
         screen.result(str(path))

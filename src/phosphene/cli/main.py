@@ -39,7 +39,9 @@ COMMANDS = (
 
 def build() -> App:
     """The command line as data: all commands and their flags."""
-    app = App(name="phosphene", help=HELP, version=version, version_flags=["--version"])
+    app = App(
+        name="phosphene", help=HELP, version=version, version_flags=["--version"], suppress_keyboard_interrupt=False
+    )
     for command in COMMANDS:
         app.command(command)
     return app
