@@ -10,7 +10,7 @@ from torch import nn
 from phosphene.features.render import Progress, Rendering
 from phosphene.models import load
 from phosphene.models.weights import weights_sha256
-from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, TransformConfig
+from phosphene.recipe import RenderConfig, RunConfig, TransformConfig
 
 # network, a layer in its middle, side in pixels: small, and what leaves that layer some space
 FAMILIES = [
@@ -44,7 +44,7 @@ def state(net: nn.Module) -> list[Any]:
 def test_every_family_climbs_and_is_left_as_it_is(name: str, layer: str, side: int) -> None:
     model = load(name, weights="random")
     before = state(model.net)
-    config = RenderConfig(size=side, steps=3, transform=PLAIN, optimizer=OptimizerConfig(lr=0.2))
+    config = RenderConfig(size=side, steps=3, transform=PLAIN)
     rendering = Rendering(model, f"{layer}:3", config, RunConfig(device="cpu", precision="float32"))
     scores = [float(event.step.scores[0]) for event in rendering if isinstance(event, Progress)]
     assert scores[0] < scores[1] < scores[2]

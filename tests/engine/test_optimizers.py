@@ -43,7 +43,7 @@ def test_adam_is_the_papers_adam_upward(config: OptimizerConfig) -> None:
     np.testing.assert_allclose(climb(start, gradients, config).numpy(), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(1,), (7,), (3, 33), (5, 31), (3, 5, 9, 2)])
+@pytest.mark.parametrize("shape", [(1,), (7,), (3, 33), (5, 31), (3, 5, 9, 2), (16,), (3, 30, 64)])
 def test_a_row_moves_the_same_to_the_bit_in_any_place(shape: tuple[int, ...]) -> None:
     row, gradients = random(1, *shape), [random(1, *shape, seed=s) for s in range(1, 30)]
     alone = climb(row, gradients, OptimizerConfig())

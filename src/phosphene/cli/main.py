@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from phosphene.cli import inspect, render
 from phosphene.errors import EXIT_FAILED, EXIT_USAGE, PhospheneError
@@ -40,7 +40,12 @@ COMMANDS = (
 def build() -> App:
     """The command line as data: all commands and their flags."""
     app = App(
-        name="phosphene", help=HELP, version=version, version_flags=["--version"], suppress_keyboard_interrupt=False
+        name="phosphene",
+        help=HELP,
+        version=version,
+        version_flags=["--version"],
+        suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(negative_iterable=()),  # a list cannot be emptied: no --empty-betas
     )
     for command in COMMANDS:
         app.command(command)

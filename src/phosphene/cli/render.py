@@ -122,7 +122,8 @@ def render(
         store=store,
     )
     screen.say(
-        f"{network.name}: {rendering.plan.rows} pictures of {' x '.join(map(str, rendering.plan.canvas))}, "
+        f"{network.name}: {rendering.plan.rows} picture{'s' * (rendering.plan.rows > 1)} of "
+        f"{' x '.join(map(str, rendering.plan.canvas))}, "
         f"{steps} steps, {rendering.arithmetic.device} {rendering.arithmetic.precision}"
     )
     stopped = show(rendering, screen)

@@ -33,7 +33,7 @@ def read_state(path: Path) -> dict[str, Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             tree = json.loads((file.metadata() or {})["tree"])
         state = _restore(tree, tensors)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise RecipeError(f"the checkpoint {path.name} cannot be read: {error}; delete it to start anew") from error
     if not isinstance(state, dict):
         raise RecipeError(f"the checkpoint {path.name} holds no state; delete it to start anew")

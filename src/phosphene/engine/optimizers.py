@@ -20,6 +20,7 @@ ADAM_LR = 0.05  # lucid's default with its Fourier scale, which is ours
 ADAM_EPS = 1e-10  # below torch's 1e-8: gradients of a small probability are small, not zero
 LBFGS_LR = 1.0  # with a strong Wolfe line search the first trial step
 FUSED_ON = ("cpu", "cuda")  # devices with a fused Adam kernel
+LINE = 16  # float32 values in a cache line of 64 bytes
 
 Evaluate: TypeAlias = Callable[[], tuple[Tensor, Sequence[Tensor]]]
 
@@ -91,8 +92,12 @@ class Ascent:
 
 
 def pieces_of(parameter: nn.Parameter) -> list[nn.Parameter]:
-    """One parameter per row, in the same memory: torch's fused Adam rounds a tensor's last elements differently.
+    """What the fused Adam is given so that a row's place in the batch changes no bit: rows of one parameter, or all.
 
-    Given one row at a time, they are the same elements of every row, and its place in the batch changes no bit.
+    torch hands out whole cache lines to its threads and rounds what is left at the end of a tensor differently. Rows of
+    whole lines leave nothing and stay together: one call of the kernel, not one per row. Others become parameters of
+    their own, in the same memory, where the same elements are left of each.
     """
+    if parameter[0].numel() % LINE == 0:
+        return [parameter]
     return [nn.Parameter(row) for row in parameter.data]

@@ -54,7 +54,7 @@ class Batch:
 
     def halves(self) -> list[Batch]:
         """The same rows in batches of half the shape."""
-        shape = max(1, self.shape // 2)
+        shape = (self.shape + 1) // 2
         parts = [self.rows[start : start + shape] for start in range(0, len(self.rows), shape)]
         return [Batch(self.index, self.group, rows, len(rows)) for rows in parts]
 
