@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from phosphene.engine import Loop, Step, optimize
 from phosphene.engine.optimize import CHECK_EVERY
-from phosphene.errors import UsageError
+from phosphene.errors import RecipeError, UsageError
 from phosphene.models import InputSpec, Model, from_module
 from phosphene.objectives import L2, OUTPUT, TV, Channel, Constant, Logit, Objective, WholeLayer
 from phosphene.recipe import OptimizerConfig, RenderConfig, TransformConfig
@@ -273,3 +273,12 @@ def test_the_views_of_a_row_share_its_picture(tiny_model: Model) -> None:
     loop = Loop(Channel("features.2", (0, 1)), tiny_model, signal, transform, config)
     assert loop.step(0).shape == (2,)
     assert loop.silent.shape == loop.broken.shape == (2,)
+
+
+def test_a_state_of_another_run_is_refused(tiny_model: Model, ascend: Ascend) -> None:
+    config = RenderConfig(steps=2)
+    (*_, last) = ascend(tiny_model, Channel("features.0", 0).bind(tiny_model), config)
+    with pytest.raises(RecipeError, match="not of this run"):
+        last.loop.restore({**last.state(), "signal": {}})
+    with pytest.raises(RecipeError, match="not of this run"):
+        last.loop.restore({"done": 3})

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from phosphene.engine.optimizers import Ascent
-from phosphene.errors import UsageError
+from phosphene.errors import RecipeError, UsageError
 from phosphene.models import Model
 from phosphene.objectives import INPUT, Objective
 from phosphene.recipe import RenderConfig
@@ -56,7 +56,10 @@ class Step:
     loop: Loop
 
     def state(self) -> dict[str, Any]:
-        """Everything that `optimize(..., state=...)` needs to go on as if never interrupted."""
+        """Everything that `optimize(..., state=...)` needs to go on as if never interrupted.
+
+        The tensors are the live ones: write them down (`write_state`) or copy them before the next step.
+        """
         return self.loop.state(self.i)
 
 
@@ -125,13 +128,17 @@ class Loop:
         }
 
     def restore(self, state: dict[str, Any]) -> int:
-        """Take the state that a Step gave; returns the steps that were done."""
-        self.signal.load_state_dict(state["signal"])
-        self.ascent.restore(state["ascent"])
-        self.silent = state["silent"].to(self.device)
-        self.broken = state["broken"].to(self.device)
+        """Take the state that a Step gave; returns the steps that were done. RecipeError when it is of another run."""
+        try:
+            self.signal.load_state_dict(state["signal"])
+            self.ascent.restore(state["ascent"])
+            self.silent = state["silent"].to(self.device)
+            self.broken = state["broken"].to(self.device)
+            done = int(state["done"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise RecipeError("the saved state is not of this run; delete it to start anew") from error
         self.any_silent = bool(self.silent.any())
-        return int(state["done"])
+        return done
 
     def _evaluate(self, i: int) -> tuple[Tensor, Sequence[Tensor]]:
         if self.look_due:

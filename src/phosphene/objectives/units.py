@@ -11,6 +11,7 @@ For token networks "space" is the tokens. Scores are float32 whatever the networ
 
 Departures: lucid's Channel is the mean too, but its DeepDream is the mean of squares over the whole batch; ours is
 per row. Lucent's `direction` is the cosine alone; here that is `Direction(..., form="cosine")`.
+Probability ascends along its log-odds, which point the same way as p and do not vanish near 0 and 1.
 """
 
 from __future__ import annotations

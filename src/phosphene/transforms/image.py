@@ -69,7 +69,7 @@ class Warp:
     """Shift, scale, turn and crop as one resampling; then noise. One instance serves every step of a run.
 
     ranges: the largest changes. size: (height, width) of the views. steps: length of the run, for `relax`.
-    alpha: the signal's last channel is opacity; each view shows it over a random background first.
+    alpha: the signal's last channel is opacity; each step lays the picture over a random background first.
     """
 
     ranges: Ranges
