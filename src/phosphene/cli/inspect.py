@@ -11,16 +11,10 @@ from cyclopts import Parameter
 
 from phosphene.cli.console import Screen
 from phosphene.cli.options import (
-    Channels,
-    InputSize,
     Json,
-    Mean,
+    Network,
+    NetworkFlags,
     Quiet,
-    Std,
-    ValueRange,
-    Weights,
-    input_spec,
-    open_model,
 )
 from phosphene.engine import arithmetic
 from phosphene.engine.batching import free_memory
@@ -79,12 +73,7 @@ def layers(
     /,
     *,
     receptive: Annotated[bool, Parameter(negative="")] = False,
-    weights: Weights = None,
-    channels: Channels = None,
-    input_size: InputSize = None,
-    mean: Mean = None,
-    std: Std = None,
-    value_range: ValueRange = None,
+    opened: NetworkFlags = Network(),
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -98,7 +87,7 @@ def layers(
         Measure receptive fields too (takes a while on deep networks).
     """
     screen = Screen(quiet=quiet, as_json=as_json)
-    network = open_model(model, weights, input_spec(input_size, channels, mean, std, value_range))
+    network = opened.open(model)
     found = layer_table(network.net, network.spec, receptive=True) if receptive else network.layers
     if as_json:
         screen.json({"model": network.name, "layers": [_layer(layer) for layer in found.values()]})
@@ -147,12 +136,7 @@ def classify(
     *,
     top: int = 5,
     as_is: Annotated[bool, Parameter(negative="")] = False,
-    weights: Weights = None,
-    channels: Channels = None,
-    input_size: InputSize = None,
-    mean: Mean = None,
-    std: Std = None,
-    value_range: ValueRange = None,
+    opened: NetworkFlags = Network(),
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -172,7 +156,7 @@ def classify(
     screen = Screen(quiet=quiet, as_json=as_json)
     if top < 1:
         raise UsageError(f"--top must be at least 1, got {top}")
-    network = open_model(model, weights, input_spec(input_size, channels, mean, std, value_range))
+    network = opened.open(model)
     results: list[dict[str, Any]] = []
     failed = 0
     for path in image:

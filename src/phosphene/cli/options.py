@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -28,15 +28,32 @@ Quiet = Annotated[bool, Parameter(negative="", group="Output", help="No progress
 Weights = Annotated[
     str | None, Parameter(group="Network", help='A file of weights (.safetensors, .pth), or "random" for none at all.')
 ]
-InputSize = Annotated[str | None, Parameter(group="Network", help="Input of a network of your own: pixels, N or HxW.")]
-Channels = Annotated[int | None, Parameter(group="Network", help="Its input channels.")]
-Mean = Annotated[
-    str | None, Parameter(group="Network", help="Its mean, one number per channel joined by commas, or one for all.")
-]
-Std = Annotated[str | None, Parameter(group="Network", help="Its standard deviation, in the same way.")]
-ValueRange = Annotated[
-    str | None, Parameter(group="Network", help="What black and white are before mean and std, such as 0,255.")
-]
+
+
+@dataclass(frozen=True)
+class Network:
+    """How a network is opened; all but `weights` is for networks that do not say what they take."""
+
+    weights: str | None = None
+    """A file of weights (.safetensors, .pth), or "random" for none at all."""
+    channels: int | None = None
+    """Input channels of a network of your own."""
+    input_size: str | None = None
+    """Its input in pixels, N or HxW."""
+    mean: str | None = None
+    """Its mean, one number per channel joined by commas, or one for all."""
+    std: str | None = None
+    """Its standard deviation, in the same way."""
+    value_range: str | None = None
+    """What black and white are before mean and std, such as 0,255."""
+
+    def open(self, name: str) -> Model:
+        """The model of that name, with these weights and this input."""
+        spec = input_spec(self.input_size, self.channels, self.mean, self.std, self.value_range)
+        return load(name, weights=self.weights, spec=spec)
+
+
+NetworkFlags = Annotated[Network, Flat, Parameter(group="Network")]
 
 
 def pixels(text: str | None, option: str = "--size") -> int | tuple[int, int] | None:
@@ -90,9 +107,3 @@ def input_spec(
             raise UsageError(f"--value-range takes two numbers such as 0,255, got {value_range!r}")
         given["value_range"] = (span[0], span[1])
     return InputSpec(**given)
-
-
-def open_model(name: str, weights: str | None, spec: InputSpec | None) -> Model:
-    """The model that a command was given."""
-    chosen: str | Path | Literal["random"] | None = weights
-    return load(name, weights=chosen, spec=spec)

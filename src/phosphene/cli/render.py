@@ -14,20 +14,15 @@ from cyclopts import Parameter
 
 from phosphene.cli.console import Meter, Screen, relative
 from phosphene.cli.options import (
-    Channels,
-    InputSize,
     Json,
-    Mean,
+    Network,
+    NetworkFlags,
     OptimizerFlags,
     Quiet,
     RunFlags,
     SignalFlags,
-    Std,
     TransformFlags,
-    ValueRange,
     Weights,
-    input_spec,
-    open_model,
     pixels,
 )
 from phosphene.cli.options import (
@@ -59,12 +54,7 @@ def render(
     signal_: SignalFlags = SignalConfig(),
     transform: TransformFlags = TransformConfig(),
     optimizer: OptimizerFlags = OptimizerConfig(),
-    weights: Weights = None,
-    channels: Channels = None,
-    input_size: InputSize = None,
-    mean: Mean = None,
-    std: Std = None,
-    value_range: ValueRange = None,
+    opened: NetworkFlags = Network(),
     run: RunFlags = RunConfig(),
     out: Annotated[Path, Parameter(group="Output")] = Path("out"),
     resume: Annotated[bool, Parameter(negative="", group="Output")] = False,
@@ -108,7 +98,7 @@ def render(
     config = RenderConfig(pixels(size), steps, seed, signal_, transform, optimizer)
     for text in target:
         parse(text)  # a slip in a target is told before a large network is loaded
-    network = open_model(model, weights, input_spec(input_size, channels, mean, std, value_range))
+    network = opened.open(model)
     start = start_picture(init, network.spec.channels, alpha=signal_.alpha) if init is not None else None
     store = Store(out, resume=resume, metadata=metadata)
     rendering = Rendering(
@@ -277,7 +267,7 @@ def rerun(
     """
     screen = Screen(quiet=quiet, as_json=as_json)
     recipe = read_recipe(file)
-    network = open_model(model, weights, None) if model is not None else None
+    network = Network(weights=weights).open(model) if model is not None else None
     start = None
     if init is not None:
         channels = field(recipe, int, "model", "input", "channels")
