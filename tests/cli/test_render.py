@@ -23,7 +23,7 @@ from phosphene.features.store import WORK
 
 Process = Callable[..., "subprocess.Popen[str]"]
 RESULT = {"path", "target", "layer", "unit", "seed", "steps", "size", "activation", "status", "seconds"}
-PATIENCE = 60.0  # seconds until a test gives up on another process
+PATIENCE = 240.0  # seconds until a test gives up on another process: starved machines are slow, not wrong
 
 
 def pixels(file: Path) -> np.ndarray[Any, Any]:
