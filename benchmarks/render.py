@@ -44,7 +44,7 @@ PEER_STEPS = 512  # torch-lucent's own default
 COMPANY = tuple(range(101, 101 + CPU_ROWS - len(PEER_UNITS)))  # units that fill the engine's batch
 GPU_SIDE, GPU_STEPS, GPU_LAYER = 128, 512, "inception4a"  # lucid's tutorial settings (Olah et al. 2017)
 
-COST_TARGETS = {"squeezenet1_1": 1.25, "vgg16": 1.10}  # at most, in the arithmetic that `auto` takes
+COST_TARGETS = {"squeezenet1_1": 1.25, "vgg16": 1.10}  # at most
 SPEED_TARGET, REACH_TARGET = 5.0, 6.0  # at least
 
 
@@ -148,7 +148,7 @@ def cost_section(options: Options) -> str:
         for precision in dict.fromkeys([auto, "float32"]):
             run = RunConfig(precision="bfloat16" if precision == "bfloat16" else "float32")
             measured = cost(case, run, options)
-            target = f"{COST_TARGETS[case.network]:.2f}" if precision == auto else ""
+            target = f"{COST_TARGETS[case.network]:.2f}"
             rows.append([case.title, precision, measured.a, measured.b, str(measured), target])
     header = ("network", "arithmetic", "bare s/step", "engine s/step", "ratio", "at most")
     return f"""## The engine's own cost
@@ -158,6 +158,9 @@ torch (`nn.Sequential` of the same modules), batch {CPU_ROWS}, {SIDE} px, frozen
 format. `auto` takes {auto} on this machine. The rest of a step is the Fourier picture, one resampling, and Adam.
 
 {table(header, rows)}
+
+The picture, its FFT and its resampling are float32 always. In bfloat16 a small network is twice as fast and they are
+not, so their share is larger: a step of SqueezeNet is over the 1.25 there, and still much shorter than in float32.
 """
 
 
