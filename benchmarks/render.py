@@ -73,7 +73,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class Options:
-    """The command line. quick: next to no steps, and nothing is written."""
+    """The command line."""
 
     threads: int
     rounds: int
@@ -280,10 +280,9 @@ for; it computes in float32.
 
 def units_per_minute(options: Options) -> tuple[int, float]:
     """The batch that the engine chooses and the units per minute of one whole batch, after a warm-up."""
-    model = load("googlenet", weights="random")
     run = RunConfig(device="cuda")
-    prepared = ready(model, run)
-    units = model.find_layer(GPU_LAYER).channels
+    prepared = ready(load("googlenet", weights="random"), run)
+    units = prepared.find_layer(GPU_LAYER).channels
 
     def row_bytes() -> int:
         objective = Channel(GPU_LAYER, 0).bind(prepared)

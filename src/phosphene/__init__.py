@@ -73,9 +73,8 @@ __all__ = [*sorted(_MODULE), "__version__"]
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from phosphene.version import version
-
-        return version()
+        globals()[name] = import_module("phosphene.version").version()
+        return globals()[name]
     if name not in _MODULE:
         raise AttributeError(f"module 'phosphene' has no attribute {name!r}")
     value = getattr(import_module(f"phosphene.{_MODULE[name]}"), name)

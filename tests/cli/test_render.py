@@ -88,7 +88,7 @@ def test_quiet_says_nothing_on_stderr_and_plain_output_names_the_files(phosphene
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines()[0].startswith("out/conv-0.png  conv:0  activation ")
     loud = phosphene("render", "nets:rgb", "conv:0", "--steps", "3")
-    assert "nets:rgb: 1 pictures of 24 x 24, 3 steps" in loud.err
+    assert "nets:rgb: 1 picture of 24 x 24, 3 steps" in loud.err
     assert "100%" in loud.err
 
 

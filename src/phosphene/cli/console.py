@@ -90,7 +90,7 @@ class Meter:
         """Show that a step was done."""
         now = time.monotonic()
         if self.found is None:
-            self.found, self.began = event.done, now
+            self.found = max(0, event.done - len(event.step.scores))
         if self.live:
             if now - self.looked < REFRESH and event.done < event.total:
                 return
@@ -101,9 +101,8 @@ class Meter:
         elif not self.screen.quiet and LINES * event.done // event.total > self.lines:
             self.lines = LINES * event.done // event.total
             share = round(100 * event.done / event.total)
-            left = (event.total - event.done) / self._speed(event, now) if event.done > (self.found or 0) else 0
-            time_left = f"{left:.0f} s left  " if left else ""
-            self.screen.say(f"{share:3d}%  {time_left}{self._detail(event, now)}")
+            left = (event.total - event.done) / self._speed(event, now)
+            self.screen.say(f"{share:3d}%  {left:.0f} s left  {self._detail(event, now)}")
 
     def _speed(self, event: StepDone, now: float) -> float:
         """Picture-steps per second of this run."""
