@@ -94,7 +94,7 @@ def test_stripes_run_along_their_angle(angle: float, name: str) -> None:
         down, right = np.gradient(bare(name, seed))
         across = 0.5 * np.arctan2(2 * (right * -down).mean(), (right**2).mean() - (down**2).mean())
         off = abs((np.rad2deg(across) - angle) % 180 - 90)  # lines run at right angles to where it changes
-        assert off < ANGLE_JITTER + 1
+        assert off < ANGLE_JITTER + 4  # differences of neighbors lean by up to 4 degrees to the axes
 
 
 @pytest.mark.parametrize("name", [name for name, region in NAMED.items() if region.spread < 180])
