@@ -93,6 +93,25 @@ def test_lbfgs_climbs_an_uneven_hill_to_its_top() -> None:
     assert scores == sorted(scores)
 
 
+def test_lbfgs_asks_nothing_twice_where_nothing_is_drawn() -> None:
+    def climb(still: bool) -> tuple[int, Tensor]:
+        parameter, target = nn.Parameter(torch.zeros(1, 4)), torch.tensor([[1.0, -2.0, 0.5, 3.0]])
+        ascent, asked = Ascent([parameter], OptimizerConfig(optimizer="lbfgs"), rows=1), []
+
+        def evaluate() -> tuple[Tensor, list[Tensor]]:
+            asked.append(parameter.detach().clone())
+            return quadratic(parameter, target)
+
+        for _ in range(8):
+            ascent.step(evaluate, still=still)
+        return len(asked), parameter.detach()
+
+    twice, plain = climb(False)
+    once, remembered = climb(True)
+    assert torch.equal(plain, remembered)
+    assert once <= twice - 7
+
+
 def test_lbfgs_takes_one_picture_at_a_time() -> None:
     with pytest.raises(UsageError, match="one picture at a time, got 2 rows"):
         Ascent([nn.Parameter(torch.zeros(2, 3))], OptimizerConfig(optimizer="lbfgs"), rows=2)

@@ -33,8 +33,10 @@ CHECK_EVERY = 8  # steps between looks for silent rows: a look costs one wait fo
 
 
 class Transform(Protocol):
-    """What the loop needs of a transform."""
+    """What the loop needs of a transform. still: every step shows the same views."""
 
+    @property
+    def still(self) -> bool: ...
     def draw(self, generators: Generators, step: int, device: torch.device | str = "cpu") -> Any: ...
     def __call__(self, x: Tensor, params: Any) -> tuple[Tensor, Tensor]: ...
 
@@ -116,7 +118,7 @@ class Loop:
         """Step i (from 0); returns the scores (b,)."""
         self.look_due = bool(self.config.optimizer.redirect and self.layers and i % CHECK_EVERY == 0)
         with torch.enable_grad():
-            return self.ascent.step(lambda: self._evaluate(i))
+            return self.ascent.step(lambda: self._evaluate(i), still=self.transform.still)
 
     def state(self, done: int) -> dict[str, Any]:
         return {

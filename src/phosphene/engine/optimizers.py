@@ -39,6 +39,7 @@ class Ascent:
     def __init__(self, parameters: Sequence[nn.Parameter], config: OptimizerConfig, *, rows: int) -> None:
         self.parameters = list(parameters)
         self.pieces = [[parameter] for parameter in self.parameters]
+        self.last: tuple[list[Tensor], Tensor, Sequence[Tensor]] | None = None  # where, scores, gradients
         self.optimizer: torch.optim.Optimizer
         if config.optimizer == "adam":
             fused = self.parameters[0].device.type in FUSED_ON
@@ -58,15 +59,23 @@ class Ascent:
             lr=learning_rate(config),
             max_iter=1,
             history_size=config.history,
+            tolerance_grad=0,  # whoever asks for steps gets them: scores may be small numbers of any kind
+            tolerance_change=0,
             line_search_fn="strong_wolfe",
         )
 
-    def step(self, evaluate: Evaluate) -> Tensor:
-        """One step up. evaluate() gives scores (b,) and the gradient of their sum; returns the first scores."""
+    def step(self, evaluate: Evaluate, *, still: bool = False) -> Tensor:
+        """One step up. evaluate() gives scores (b,) and the gradient of their sum; returns the first scores.
+
+        still: evaluate() is the same function at every step. Then what L-BFGS asks first, at the point where the last
+        line search ended, is known already: one evaluation a step in place of two.
+        """
         first: list[Tensor] = []
 
         def closure() -> float:
-            scores, gradients = evaluate()
+            scores, gradients = self._remembered() or evaluate()
+            if still and isinstance(self.optimizer, torch.optim.LBFGS):
+                self.last = ([p.detach().clone() for p in self.parameters], scores, gradients)
             first.append(scores)
             for pieces, gradient in zip(self.pieces, gradients, strict=True):
                 down = gradient.neg()
@@ -81,6 +90,12 @@ class Ascent:
             self.optimizer.step()
         self.optimizer.zero_grad()
         return first[0]
+
+    def _remembered(self) -> tuple[Tensor, Sequence[Tensor]] | None:
+        """The last evaluation, if the parameters are where it was made."""
+        if self.last is None or not all(map(torch.equal, self.last[0], self.parameters)):
+            return None
+        return self.last[1:]
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on as if nothing had happened."""

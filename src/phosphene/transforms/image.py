@@ -84,6 +84,12 @@ class Warp:
         """Views per row."""
         return self.ranges.crops
 
+    @property
+    def still(self) -> bool:
+        """Whether nothing is drawn, so that every step shows the same views."""
+        r = self.ranges
+        return not (r.jitter or r.scale or r.rotate or r.noise or r.crops > 1 or self.alpha)
+
     def strength(self, step: int) -> float:
         """Share of the full ranges at this step: 1 at the start, `relax` from 5/6 of the run on."""
         return max(self.ranges.relax, 1 - (1 - self.ranges.relax) * step / max(1.0, RELAXED_AT * self.steps))
