@@ -18,19 +18,25 @@ from phosphene.objectives import (
     L2,
     OBJECTIVES,
     TV,
+    TV2,
     Border,
     Channel,
     Constant,
+    Content,
     Direction,
+    Gram,
     Logit,
+    Moments,
     Neuron,
     Objective,
     Opacity,
     Probability,
     Product,
     Scale,
+    SlicedWasserstein,
     Sum,
     WholeLayer,
+    aim,
     from_data,
     parse,
     to_data,
@@ -52,14 +58,23 @@ EXAMPLES: dict[type[Objective], list[Objective]] = {
     Direction: [Direction(LAYER, VECTORS, form, 2.0) for form in ("dot", "cosine", "dot_cosine")],
     Logit: [Logit((1, 8)), Logit(4)],
     Probability: [Probability((1, 8)), Probability(4)],
+    Content: [Content(LAYER), Content("features", form="sum"), Content("tokens", "style", form="relative")],
+    Gram: [Gram(LAYER, "content", norm=norm) for norm in ("paper", "mean", "sum", "relative")] + [Gram("tokens")],
+    Moments: [Moments(LAYER), Moments("features", "content"), Moments("tokens")],
+    SlicedWasserstein: [SlicedWasserstein(LAYER), SlicedWasserstein("tokens", "content", directions=5)],
     TV: [TV()],
+    TV2: [TV2()],
     L1: [L1()],
     L2: [L2()],
     Border: [Border()],
     Opacity: [Opacity()],
     Constant: [Constant(-2.5)],
     Scale: [-Channel(LAYER, (3, 7)), 0.25 * Logit(4), -TV()],
-    Sum: [Channel(LAYER, (3, 7)) - 1e-3 * TV() + 2, Sum((1e-3 * L2(), Sum((Logit((1, 8)), Constant(1)))))],
+    Sum: [
+        Content(LAYER) + 10 * Gram(LAYER) - 1e-3 * TV(),
+        Channel(LAYER, (3, 7)) - 1e-3 * TV() + 2,
+        Sum((1e-3 * L2(), Sum((Logit((1, 8)), Constant(1))))),
+    ],
     Product: [Channel(LAYER, (3, 7)) * Logit(4), Neuron(LAYER, 2) * (1 - Opacity())],
 }
 FLAT = {Constant}  # objectives that no picture raises
@@ -78,6 +93,14 @@ def test_every_objective_has_an_example_of_its_own() -> None:
     assert all(type(tree) is kind for kind, trees in EXAMPLES.items() for tree in trees)
 
 
+def ready(objective: Objective, model: Model) -> Objective:
+    """The objective bound to a model, its statistics aimed at two fixed pictures."""
+    bound = objective.bind(model)
+    content, style = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    pictures = {"content": content, "style": style.square()}
+    return aim(bound, lambda name: (model.activations(pictures[name], bound.layers - {INPUT}), None))
+
+
 @examples
 def test_text_and_json_read_back_as_the_same_objective(objective: Objective) -> None:
     assert parse(str(objective)) == objective
@@ -89,7 +112,7 @@ def measured(objective: Objective, model: Model, pictures: Tensor, views: int) -
     x = pictures.clone().requires_grad_()
     rows = torch.arange(len(x)).repeat_interleave(views)
     shown = x[:, :3][rows] * torch.linspace(0.9, 1.0, views).repeat(len(x))[:, None, None, None]
-    bound, acts = objective.bind(model), {INPUT: x}
+    bound, acts = ready(objective, model), {INPUT: x}
     if bound.layers - {INPUT}:
         acts.update(model.activations(shown, bound.layers - {INPUT}))
     scores = bound(acts, rows).expand(len(x))
@@ -132,7 +155,7 @@ def test_one_step_of_ascent_raises_the_score(
         with pytest.raises(UsageError, match="no picture raises it"):
             ascend(tiny_model, objective, config, kind=kind, rows=2)
         return
-    before, after = ascend(tiny_model, objective.bind(tiny_model), config, kind=kind, rows=2)
+    before, after = ascend(tiny_model, ready(objective, tiny_model), config, kind=kind, rows=2)
     assert bool((after.scores > before.scores).all())
 
 

@@ -60,9 +60,9 @@ class Objective:
 
     regularizes: ClassVar[bool] = False  # True for leaves that look at the picture instead of at the network
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, registered: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__call__ is not Objective.__call__:  # a base of objectives scores nothing
+        if registered and cls.__call__ is not Objective.__call__:  # a base of objectives scores nothing
             OBJECTIVES[cls.__name__] = cls
 
     def __call__(self, acts: Acts, rows: Tensor) -> Tensor:
@@ -295,6 +295,11 @@ def index(units: tuple[int, ...], views: int, device: torch.device) -> Tensor:
     return torch.tensor(units, device=device).repeat_interleave(views)
 
 
+def told(kind: type[Objective]) -> list[str]:
+    """Names of the fields that say what an objective is; those that no comparison sees are in no text or JSON."""
+    return [f.name for f in dataclasses.fields(kind) if f.compare]
+
+
 def to_data(objective: Objective) -> dict[str, Any]:
     """JSON data of a tree."""
 
@@ -303,7 +308,7 @@ def to_data(objective: Objective) -> dict[str, Any]:
             return to_data(value)
         return [plain(item) for item in value] if isinstance(value, (tuple, list)) else value
 
-    fields = {f.name: plain(getattr(objective, f.name)) for f in dataclasses.fields(objective)}
+    fields = {name: plain(getattr(objective, name)) for name in told(type(objective))}
     return {"type": type(objective).__name__, **fields}
 
 
@@ -318,7 +323,7 @@ def from_data(data: Any) -> Objective:
             return from_data(value)
         return tuple(live(item) for item in value) if isinstance(value, list) else value
 
-    names = {f.name for f in dataclasses.fields(kind)}
+    names = told(kind)
     try:
         return kind(**{name: live(value) for name, value in data.items() if name in names})
     except (TypeError, ValueError, OverflowError, RecursionError, UsageError) as error:

@@ -4,11 +4,13 @@
     term     := factor ("*" factor)*                    a leading number scales the rest
     factor   := NUMBER | "(" target ")" | unit | WORD
     unit     := LAYER | LAYER ":" units ["@" place] | ("logit" | "prob") ":" classes ["@" LAYER] | direction(...)
+              | ("content" | "gram" | "moments" | "sliced") "(" LAYER ("," OPTION "=" (NAME | N))* ")"
     units    := "*" | range ("," range)*        range := N | N ".." M   (both ends count)
     place    := Y "," X | TOKEN | "cls" | "center"
 
 Examples: `features.12:0..15 - 0.05*tv`, `layer4:7@3,5`, `logit:goldfish`, `prob:"great white shark"`, `-logit:1`,
-`mixed4a`, `features.12:3 * (1 - opacity)`. Nothing is ever evaluated: text from a stranger is safe.
+`mixed4a`, `features.12:3 * (1 - opacity)`, `content(relu4_2) + 100*gram(relu3_1, of=painting, norm=mean)`. Nothing is
+ever evaluated: text from a stranger is safe.
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 from phosphene.errors import ParseError, UsageError, nearest
-from phosphene.objectives.algebra import OUTPUT, Constant, Objective, Product, Sum, scale
+from phosphene.objectives.algebra import OUTPUT, Constant, Objective, Product, Sum, scale, told
 from phosphene.objectives.regularizers import REGULARIZERS
+from phosphene.objectives.statistics import Content, Gram, Statistic
 from phosphene.objectives.units import EVERY, Channel, Direction, Logit, Neuron, Probability, WholeLayer
+from phosphene.objectives.wasserstein import Moments, SlicedWasserstein
 
 MAX_LENGTH = 1_000_000  # characters; a direction of a wide layer is long, anything longer is an accident
 MAX_UNITS = 1_000_000
@@ -38,6 +42,7 @@ TOKENS = re.compile(
     re.VERBOSE,
 )
 CLASSES: dict[str, Callable[[Any, str], Objective]] = {"logit": Logit, "prob": Probability}
+STATISTICS: dict[str, type[Statistic]] = {kind.word: kind for kind in (Content, Gram, Moments, SlicedWasserstein)}
 
 
 class Token(NamedTuple):
@@ -159,8 +164,10 @@ class _Parser:
                 return REGULARIZERS[name]()
             if name == "direction":
                 return self.direction()
+            if name in STATISTICS and self.token.text != ":":
+                return self.statistic(STATISTICS[name])
             if self.token.text == "(":
-                near = nearest(name, ["direction", *REGULARIZERS])
+                near = nearest(name, ["direction", *STATISTICS, *REGULARIZERS])
                 self.fail(f"no objective {name!r}" + (f"; did you mean {', '.join(near)}?" if near else ""), token)
         if self.accept(":") is None:
             return WholeLayer(name)
@@ -228,12 +235,37 @@ class _Parser:
             return (first, self.whole("the x of the position"))
         return (first,)
 
-    def direction(self) -> Objective:
+    def layer_in_parentheses(self) -> Token:
         self.expect("(")
-        layer_token = self.token
-        if layer_token.kind not in ("name", "text", "indexed", "number"):
+        token = self.token
+        if token.kind not in ("name", "text", "indexed", "number"):
             self.fail("expected the name of a layer")
         self.at += 1
+        return token
+
+    def statistic(self, kind: type[Statistic]) -> Objective:
+        layer = self.unquoted(self.layer_in_parentheses())
+        known = [name for name in told(kind) if name != "layer"]
+        options: dict[str, Any] = {}
+        while self.accept(","):
+            option = self.token
+            self.at += 1
+            if option.text not in known:
+                self.fail(f"expected {' or '.join(f'{name}=...' for name in known)}", option)
+            self.expect("=")
+            options[option.text] = self.value()
+        self.expect(")")
+        return kind(layer, **options)
+
+    def value(self) -> str | int:
+        token = self.token
+        if token.kind not in ("name", "text"):
+            return self.whole("a name or a whole number")
+        self.at += 1
+        return self.unquoted(token)
+
+    def direction(self) -> Objective:
+        layer_token = self.layer_in_parentheses()
         vectors: list[tuple[float, ...]] = []
         options: dict[str, Any] = {}
         while self.accept(","):

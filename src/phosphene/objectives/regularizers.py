@@ -49,6 +49,18 @@ class TV(Regularizer):
 
 
 @dataclass(frozen=True)
+class TV2(Regularizer):
+    """Sum over pixels of dx^2 + dy^2: rough places cost more than edges do (Mahendran and Vedaldi 2015, beta = 2)."""
+
+    word: ClassVar[str] = "tv2"
+
+    def __call__(self, acts: Acts, rows: Tensor) -> Tensor:
+        x = acts[INPUT]
+        steps = [x.diff(dim=axis).square().flatten(1).sum(1) for axis in range(2, x.dim())]
+        return torch.stack(steps).sum(0) / x.shape[1]
+
+
+@dataclass(frozen=True)
 class L1(Regularizer):
     """Sum over pixels of |x - 1/2|: many pixels stay gray."""
 
@@ -94,4 +106,4 @@ class Opacity(Regularizer):
         return acts[INPUT][:, -1].flatten(1).mean(1)
 
 
-REGULARIZERS: dict[str, type[Regularizer]] = {kind.word: kind for kind in (TV, L1, L2, Border, Opacity)}
+REGULARIZERS: dict[str, type[Regularizer]] = {kind.word: kind for kind in (TV, TV2, L1, L2, Border, Opacity)}

@@ -10,7 +10,11 @@ import re
 from collections.abc import Sequence
 
 # words of the grammar that a layer of the same name must be quoted to escape
-RESERVED = {"logit", "prob", "direction", "tv", "l1", "l2", "border", "opacity"}
+RESERVED = {
+    *("logit", "prob", "direction"),
+    *("content", "gram", "moments", "sliced"),
+    *("tv", "tv2", "l1", "l2", "border", "opacity"),
+}
 BARE = re.compile(r"(?:\d+\.)*[A-Za-z_]\w*(?:\.\w+)*", re.ASCII)  # layers that need no quotes
 
 
@@ -29,7 +33,12 @@ def ranges_text(units: Sequence[int | str]) -> str:
 
 def layer_text(layer: str) -> str:
     """A layer's name as the grammar reads it: bare where it can be, else in double quotes."""
-    return layer if BARE.fullmatch(layer) and layer not in RESERVED else quoted(layer)
+    return quoted(layer) if layer in RESERVED else name_text(layer)
+
+
+def name_text(name: str) -> str:
+    """A name behind an equals sign, where no word of the grammar can stand: bare where it can be, else in quotes."""
+    return name if BARE.fullmatch(name) else quoted(name)
 
 
 def class_text(unit: int | str) -> str:
