@@ -16,9 +16,8 @@ $(READY): pyproject.toml constraints-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints-dev.txt
 	@touch $@
 
-demo: $(READY) ## render eight units of SqueezeNet (weights from $PHOSPHENE_WEIGHTS, else downloaded)
-	$(BIN)/phosphene render squeezenet1_1 "features.12:0..7" --out out/demo
-	@echo "done: look at the pictures in out/demo"
+demo: $(READY) ## a page of pictures made on this machine, in out/demo; ARGS="--model squeezenet1_1" for another network
+	$(BIN)/phosphene demo $(ARGS)
 
 test: $(READY) ## the tests that need no GPU, in minutes; ARGS="-k name" for some of them
 	$(BIN)/python -m pytest -q $(ARGS)

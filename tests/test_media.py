@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from torch import Tensor
 
-from phosphene import media
 from phosphene.errors import MediaError, UsageError
 from phosphene.media import (
     animation_bytes,
     array_bytes,
+    decode,
     decode_picture,
     from_tensor,
     opaque,
@@ -336,7 +336,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pyt
         assert "64 megapixels" in refusal(path)
     path.write_bytes(png(100, 100, 0, b"\0" * 100 * 101))
     assert read_picture(path).size == (100, 100)
-    monkeypatch.setattr(media, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(decode, "MAX_FILE_BYTES", 10)
     assert "larger than" in refusal(path)
 
 

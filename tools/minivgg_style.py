@@ -3,11 +3,11 @@
     python tools/minivgg_style.py --weights build/minivgg/minivgg.safetensors --judges MODELS \\
         --paintings painting.jpg ... --photos photo.jpg ...
 
-A picture starts as the photograph (or as noise) and is optimised by L-BFGS until its Gram matrices at relu1_1 ..
-relu5_1 of the network equal the painting's (Gatys, Ecker and Bethge 2015, arXiv 1508.06576, equations 3-5), without any
-content term. Then networks that took no part measure the style distance E_l of their own layers before and after: the
-share removed is 1 - E_l(after) / E_l(before). The judges are SqueezeNet 1.1 and the compressed VGG-19, from a folder of
-their weights; each can be the painter too (--painter), which tells what a real network reaches.
+A picture starts as the photograph (or as noise) and is optimised, in the Fourier basis, until its Gram matrices at
+relu1_1 .. relu5_1 of the network equal the painting's (Gatys, Ecker and Bethge 2015, arXiv 1508.06576, equations 3-5),
+without any content term. Then networks that took no part measure the style distance E_l of their own layers before and
+after: the share removed is 1 - E_l(after) / E_l(before). The judges are SqueezeNet 1.1 and the compressed VGG-19, from
+a folder of their weights; each can be the painter too (--painter), which tells what a real network reaches.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.models import Model, load
+from phosphene.signals import Fourier
 
 SQUEEZE_LAYERS = ("features.1", "features.4", "features.7", "features.9", "features.12")  # after each change of scale
-SIZE = 256  # pixels of the longer side
-STEPS = 150  # L-BFGS iterations
+SIZE = 224  # pixels of the longer side
+STEPS = 60  # L-BFGS iterations
+NO_LOW_PASS = 1.7  # cycles per pixel: a style may have any frequency
 HISTORY = 20  # gradient pairs kept
 
 Features = Callable[[Tensor], list[Tensor]]
@@ -64,9 +66,10 @@ def painted(start: Tensor, painting: Tensor, features: Features, steps: int) -> 
     """The start, after its Gram matrices were made those of the painting."""
     with torch.no_grad():
         wanted = grams(features(painting))
-    x = start.clone().requires_grad_()
+    signal = Fourier(1, size=(start.shape[2], start.shape[3]), cutoff=NO_LOW_PASS)
+    signal.encode(start)
     search = torch.optim.LBFGS(
-        [x],
+        signal.parameters(),
         max_iter=steps,
         max_eval=2 * steps,
         history_size=HISTORY,
@@ -77,13 +80,12 @@ def painted(start: Tensor, painting: Tensor, features: Features, steps: int) -> 
 
     def closure() -> Tensor:
         search.zero_grad()
-        outside = (x - x.clamp(0, 1)).square().mean()  # a soft wall: a clamp would stop the line search
-        loss = distances(grams(features(x)), wanted).sum() + 10 * outside
+        loss = distances(grams(features(signal())), wanted).sum()
         loss.backward()
-        return loss
+        return loss.detach()
 
     search.step(closure)
-    return x.detach().clamp(0, 1)
+    return signal().detach()
 
 
 def removed(before: Tensor, after: Tensor, painting: Tensor, features: Features) -> list[float]:

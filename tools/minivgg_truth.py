@@ -26,6 +26,7 @@ STEPS = 128
 SIZE = 128  # pixels
 LEAST_PERIOD = 6  # pixels: nearer peaks of an autocorrelation are the pattern's own edges
 NEAR = 4  # places around a peak, each way, in which it must be the highest
+RISE = 0.1  # of the correlation, from the lowest point on the way to a peak
 NEARLY = 0.6  # of the highest peak
 
 
@@ -71,7 +72,8 @@ def lattice(picture: np.ndarray) -> tuple[float, float, float]:
     """(period in pixels, direction in degrees 0 .. 90, strength -1 .. 1) of a square lattice.
 
     Two equally long steps at right angles after which the picture looks the same; of the steps that are nearly as good
-    as the best, the shortest. For a checkerboard that is a step along the diagonal of a square.
+    as the best, the shortest. For a checkerboard that is a step along the diagonal of a square. Where there is none,
+    zeros and a strength of -1.
     """
     found = autocorrelation(picture)
     h, w = found.shape
@@ -85,8 +87,11 @@ def lattice(picture: np.ndarray) -> tuple[float, float, float]:
     around = np.lib.stride_tricks.sliding_window_view(
         np.pad(padded, ((NEAR, NEAR), (0, 0)), "edge"), (2 * NEAR + 1,) * 2
     )
-    peaks = (score >= around.max((2, 3))) & (score >= NEARLY * score.max())
-    peaks[0] = False  # there it still falls from the center
+    risen = score - np.minimum.accumulate(score, 0) > RISE  # nearer ones are the slope of the center
+    peaks = (score >= around.max((2, 3))) & risen
+    if not (peaks & (score > 0)).any():
+        return 0.0, 0.0, -1.0
+    peaks &= score >= NEARLY * score[peaks].max()
     i, j = min(zip(*np.nonzero(peaks), strict=True), key=lambda place: float(periods[place[0]]))
     return float(periods[i]), float(directions[j]), float(score[i, j])
 
@@ -94,15 +99,16 @@ def lattice(picture: np.ndarray) -> tuple[float, float, float]:
 def measured(name: str, picture: np.ndarray) -> dict[str, float]:
     """What can be measured of the picture of a class, and how far it is from the truth."""
     if name.startswith("stripes_"):
-        angle = orientation(picture)
-        return {"orientation": angle, "off": apart(angle, ANGLES[CLASSES.index(name)])}
+        truth, angle = ANGLES[CLASSES.index(name)], orientation(picture)
+        return {"truth": truth, "orientation": angle, "off": apart(angle, truth)}
     if name in NAMED and NAMED[name].spread < 180:
-        hue = mean_hue(picture)
-        return {"hue": hue, "off": apart(hue, NAMED[name].hue, 360)}
+        truth, hue = NAMED[name].hue, mean_hue(picture)
+        return {"truth": truth, "hue": hue, "off": apart(hue, truth, 360)}
     if name in ("checkerboard", "grid"):
+        truth = 45.0 if name == "checkerboard" else 0.0  # the nearest equal squares of a checkerboard lie diagonally
         period, direction, strength = lattice(picture)
-        truth = 45.0 if name == "checkerboard" else 0.0  # the nearest equal squares lie diagonally
-        return {"period": period, "direction": direction, "strength": strength, "off": apart(direction, truth, 90)}
+        off = apart(direction, truth, 90)
+        return {"truth": truth, "period": period, "direction": direction, "strength": strength, "off": off}
     return {}
 
 
@@ -131,7 +137,8 @@ def main() -> None:
         Image.fromarray((pixels.transpose(1, 2, 0) * 255).round().astype(np.uint8)).save(args.out / f"{name}.png")
         print(name, json.dumps(results[name]), flush=True)
     print(f"the second network names {right} of {len(CLASSES)} ({100 * right / len(CLASSES):.0f} %)")
-    (args.out / "truth.json").write_text(json.dumps(results, indent=1) + "\n")
+    record = {"size": args.size, "steps": args.steps, "classes": results}
+    (args.out / "truth.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

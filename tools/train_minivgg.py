@@ -8,8 +8,9 @@ arXiv 1412.6550), on the labelled pictures, on crowded scenes and on photographs
 features are good for naming patterns and poor for style. The result is the average of the weights over the last steps,
 with the batch normalization folded in, as float16.
 
-The same arguments on the same machine give the same weights. `--pictures` is the length of the training; all other
-settings are constants below.
+There are two parts: pictures of three sizes, so that a class is known at every size; then pictures of the network's own
+size alone, behind thin veils. The same arguments on the same machine give the same weights. `--pictures` and `--finish`
+are the lengths of the parts; all other settings are constants below.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ import argparse
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from minivgg_teacher import TEACHER_LAYERS, Teacher
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -33,13 +35,19 @@ from torch.utils.data import DataLoader, Dataset
 
 from phosphene.models.minivgg import BLOCKS, SPEC, minivgg
 from phosphene.textures import CLASSES, Textures
+from phosphene.textures.scene import natural
 
-STAGES = ((64, 0.80), (96, 0.12), (128, 0.08))  # (pixels, share of the pictures): small ones first, they cost least
-LABELLED, SCENES = 64, 24  # of each batch at 64 pixels; larger pictures come in smaller batches
+SIZES = (64, 128, 96, 64, 128)  # pixels, batch by batch: a class must be known at every size
+LABELLED, SCENES = 64, 24  # of a batch at 64 pixels; larger pictures come in smaller batches
+TAUGHT = 3  # every third batch has scenes and a teacher; no divisor of the sizes' five, so that all sizes are taught
 PEAK_LR, WEIGHT_DECAY, WARM_UP = 3e-3, 0.02, 0.08  # AdamW; the rate rises for 8 % of the steps, then falls as a cosine
 SMOOTHING = 0.05  # of the labels (Szegedy et al. 2015): logits stay finite, so that pictures of them do
 PULL = 1.0  # weight of the teacher's term, which is 1 for features that say nothing of the teacher's
-AVERAGE = 0.998  # decay of the averaged weights, per step
+AVERAGES = (0.998, 0.99)  # decay of the averaged weights per step, in each part
+CALIBRATED = 40  # batches on which the statistics of the averaged network are measured anew
+FINISH_LR = 1e-3  # peak rate of the second part
+LAST_SIZE = SPEC.size[0]  # pixels, in the second part: the batch normalization's statistics differ with the size
+VEIL, VEILS = 0.45, 2  # largest share of the veil; its series of random numbers
 HELD_OUT, SHIFTED = 1_000_003, 2_000_003  # seeds of the test pictures; training uses its own small seed
 TESTED = 64 * 40  # pictures of each test set
 REPORT_EVERY = 100  # steps
@@ -48,18 +56,19 @@ REPORT_EVERY = 100  # steps
 class Batches(Dataset[tuple[np.ndarray, np.ndarray]]):
     """Batch k as (n, size, size, 3) uint8 pictures, the labelled ones first, and their labels."""
 
-    def __init__(self, pictures: int, seed: int, photos: Sequence[Path]) -> None:
+    def __init__(self, pictures: int, finish: int, seed: int, photos: Sequence[Path]) -> None:
         crops = [read(path) for path in photos]
-        self.data = {
-            size: Textures(2**40, size=size, seed=seed, photo=Crops(crops) if crops else None) for size, _ in STAGES
-        }
+        photo = Crops(crops) if crops else None
+        self.data = {size: Textures(2**40, size=size, seed=seed, photo=photo) for size in {*SIZES, LAST_SIZE}}
         self.plan: list[tuple[int, int, int, int]] = []  # size, first picture, labelled, scenes
-        first = 0
-        for size, share in STAGES:
-            labelled, scenes = LABELLED * 64 // size, SCENES * 64 // size
-            for _ in range(max(1, round(share * pictures / labelled))):
-                self.plan.append((size, first, labelled, scenes))
-                first += labelled
+        seen = self.first = 0  # batches of the first part
+        while seen < pictures + finish:
+            k = len(self.plan)
+            size = SIZES[k % len(SIZES)] if seen < pictures else LAST_SIZE
+            self.first += seen < pictures
+            labelled, scenes = LABELLED * 64 // size, SCENES * 64 // size if k % TAUGHT == 0 else 0
+            self.plan.append((size, seen, labelled, scenes))
+            seen += labelled
 
     def __len__(self) -> int:
         return len(self.plan)
@@ -69,7 +78,16 @@ class Batches(Dataset[tuple[np.ndarray, np.ndarray]]):
         data = self.data[size]
         named = [shuffled(i) for i in range(first, first + labelled)]
         pictures = [data.array(i) for i in named] + [data.scene(first + i) for i in range(scenes)]
+        if k >= self.first:
+            pictures[:labelled] = [veiled(data, x, i) for x, i in zip(pictures, named, strict=False)]
         return np.stack(pictures), np.array([data.label(i) for i in named])
+
+
+def veiled(data: Textures, picture: np.ndarray, index: int) -> np.ndarray:
+    """A picture behind a thin veil of colored 1/f noise: what a picture that is being optimised looks like at first."""
+    c = data.canvas(index, VEILS)
+    share = c.uniform(0, VEIL) if c.chance(0.7) else 0.0
+    return (picture * (1 - share) + 255 * share * natural(c, shifted=False)).astype(np.uint8)
 
 
 class Crops:
@@ -118,16 +136,34 @@ class Student(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
-    def forward(self, x: Tensor, labelled: int) -> tuple[Tensor, list[Tensor]]:
-        """Logits of the labelled pictures, and the maps' guesses at the teacher's features of all."""
+    def forward(self, x: Tensor, labelled: int, taught: bool) -> tuple[Tensor, list[Tensor]]:
+        """Logits of the labelled pictures, and, where asked for, the maps' guesses at the teacher's features of all."""
         guesses = []
         for name, module in self.net.named_children():
             if name == "mean":
                 x = x[:labelled]
             x = module(x)
-            if len(self.maps) and name in TEACHER_LAYERS:
+            if taught and name in TEACHER_LAYERS:
                 guesses.append(self.maps[len(guesses)](x))
         return x, guesses
+
+
+def bare(data: Textures, first: int) -> Iterator[np.ndarray]:
+    """Batches of pictures from `first` on, without veils."""
+    for k in range(first, first + CALIBRATED * LABELLED, LABELLED):
+        yield np.stack([data.array(i) for i in range(k, k + LABELLED)])
+
+
+@torch.no_grad()
+def calibrate(net: nn.Sequential, batches: Iterable[np.ndarray]) -> None:
+    """Measure the batch normalization's means and variances anew: averages of weights have statistics of their own."""
+    norms = [module for module in net if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over all batches
+    net.train()
+    for pictures in batches:
+        net(to_input(pictures))
 
 
 def folded(net: nn.Sequential) -> dict[str, Tensor]:
@@ -169,27 +205,45 @@ def accuracy(table: np.ndarray) -> float:
     return float(np.trace(table) / table.sum())
 
 
-def train(args: argparse.Namespace) -> Iterator[dict[str, float]]:
-    """Yields what a report line says; writes the weights at the end."""
+def train(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Both parts, one after the other. Yields what a report line says; writes the weights at the end."""
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     torch.use_deterministic_algorithms(True)
-    batches = Batches(args.pictures, args.seed, args.photos)
+    args.out.mkdir(parents=True, exist_ok=True)
+    batches = Batches(args.pictures, args.finish, args.seed, args.photos)
     teacher = Teacher(args.teacher) if args.teacher else None
     if teacher:
-        teacher.calibrate([batches[k][0] for k in range(4)])
+        teacher.calibrate([batches[k * TAUGHT % len(batches)][0] for k in range(len(SIZES))])
     student = Student(teacher).to(memory_format=torch.channels_last)
-    average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
-    optimizer = torch.optim.AdamW(student.parameters(), lr=PEAK_LR, weight_decay=WEIGHT_DECAY)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LR, total_steps=len(batches), pct_start=WARM_UP)
-    loader = DataLoader(batches, batch_size=None, num_workers=args.workers, collate_fn=None)
-    began, seen, sums = time.perf_counter(), 0, np.zeros(4)
+    yield from learn(args, student, teacher, batches, range(batches.first), PEAK_LR, AVERAGES[0])
+    yield from learn(args, student, teacher, batches, range(batches.first, len(batches)), FINISH_LR, AVERAGES[1])
+    calibrate(student.net, bare(batches.data[LAST_SIZE], args.pictures + args.finish))
+    save_file(folded(student.net.eval()), args.out / "minivgg.safetensors")
+
+
+def learn(
+    args: argparse.Namespace,
+    student: Student,
+    teacher: Teacher | None,
+    batches: Batches,
+    which: range,
+    peak: float,
+    decay: float,
+) -> Iterator[dict[str, Any]]:
+    """Train the student on some of the batches; it ends as the average of its weights over the last steps."""
+    average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=peak, weight_decay=WEIGHT_DECAY)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=len(which), pct_start=WARM_UP)
+    log, layers = Log(), [1.0] * len(TEACHER_LAYERS)
+    student.train()
+    loader = DataLoader(batches, batch_size=None, sampler=which, num_workers=args.workers, collate_fn=None)
     for step, (pictures, labels) in enumerate(loader, 1):
-        x = to_input(pictures)
-        y = torch.as_tensor(labels)
+        x, y = to_input(pictures), torch.as_tensor(labels)
         with torch.autocast("cpu", torch.bfloat16, enabled=args.bfloat16):
-            logits, guesses = student(x, len(y))
-            targets = teacher(torch.as_tensor(pictures)) if teacher else []
+            taught = teacher is not None and len(pictures) > len(y)
+            logits, guesses = student(x, len(y), taught)
+            targets = teacher(torch.as_tensor(pictures)) if teacher is not None and taught else []
         named = cross_entropy(logits.float(), y, label_smoothing=SMOOTHING)
         missed = [((g.float() - t.float()) ** 2).mean() for g, t in zip(guesses, targets, strict=True)]
         pull = torch.stack(missed).mean() if missed else torch.zeros(())
@@ -198,23 +252,32 @@ def train(args: argparse.Namespace) -> Iterator[dict[str, float]]:
         optimizer.step()
         rate.step()
         average.update_parameters(student)
-        seen += len(y)
-        sums += (named.item(), pull.item(), float((logits.argmax(1) == y).float().mean()), 1)
-        if step % REPORT_EVERY == 0 or step == len(batches):
-            cross, missing, right, _ = sums / sums[3]
-            sums[:] = 0
-            yield {
-                "step": step,
-                "pictures": seen,
-                "size": pictures.shape[1],
-                "cross_entropy": cross,
-                "unexplained": missing,
-                "accuracy": right,
-                "seconds": time.perf_counter() - began,
-                "layers": [round(m.item(), 4) for m in missed],
-            }
-    args.out.mkdir(parents=True, exist_ok=True)
-    save_file(folded(average.module.net.eval()), args.out / "minivgg.safetensors")
+        layers = [round(m.item(), 4) for m in missed] or layers
+        log.add(named.item(), logits, y)
+        if step % REPORT_EVERY == 0 or step == len(which):
+            yield {**log.line(), "layers": layers, "size": pictures.shape[1]}
+    student.load_state_dict(average.module.state_dict())
+
+
+class Log:
+    """What happened since the last report line."""
+
+    def __init__(self) -> None:
+        self.began, self.seen, self.step = time.perf_counter(), 0, 0
+        self.losses: list[float] = []
+        self.right: list[float] = []
+
+    def add(self, loss: float, logits: Tensor, y: Tensor) -> None:
+        self.step += 1
+        self.seen += len(y)
+        self.losses.append(loss)
+        self.right.append(float((logits.argmax(1) == y).float().mean()))
+
+    def line(self) -> dict[str, Any]:
+        """Means since the last line, and what there was in all."""
+        means = {"cross_entropy": float(np.mean(self.losses)), "accuracy": float(np.mean(self.right))}
+        self.losses, self.right = [], []
+        return {"step": self.step, "pictures": self.seen, **means, "seconds": time.perf_counter() - self.began}
 
 
 def main() -> None:
@@ -223,12 +286,10 @@ def main() -> None:
     for line in train(args):
         history.append(line)
         print(json.dumps(line), flush=True)
-    from safetensors.torch import load_file
-
     net = plain(load_file(args.out / "minivgg.safetensors"))
     result = {
         "seed": args.seed,
-        "pictures": args.pictures,
+        "pictures": args.pictures + args.finish,
         "threads": args.threads,
         "bfloat16": args.bfloat16,
         "torch": torch.__version__,
@@ -249,7 +310,8 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("build/minivgg"))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--pictures", type=int, default=240_000)
+    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--finish", type=int, default=16_000, help="pictures of the second part")
     parser.add_argument("--teacher", type=Path, help="the compressed VGG-19's encoders (vgg19_cd16x.safetensors)")
     parser.add_argument("--photos", type=Path, nargs="*", default=[], help="free photographs")
     parser.add_argument("--threads", type=int, default=1, help="of arithmetic; other numbers round differently")

@@ -1,8 +1,8 @@
 """phosphene: show what is inside a neural network, and paint with it.
 
     import phosphene as ph
-    model = ph.load("squeezenet1_1")
-    sheet = ph.render(model, "features.12:0..15", steps=256)
+    model = ph.load()  # the small network inside the package; ph.load("squeezenet1_1") is a larger one
+    sheet = ph.render(model, "logit:spiral", steps=256)
     sheet.save("sheet.png")
 
 Names are imported on first use, so that `import phosphene` costs next to nothing.
@@ -24,32 +24,49 @@ if TYPE_CHECKING:
     from phosphene.features.rerun import rerun as rerun
     from phosphene.models import InputSpec as InputSpec
     from phosphene.models import Model as Model
+    from phosphene.models import average_pooling as average_pooling
     from phosphene.models import classify as classify
     from phosphene.models import from_module as from_module
     from phosphene.models import known as known
     from phosphene.models import load as load
+    from phosphene.models import mean_activations as mean_activations
+    from phosphene.models import normalize_activations as normalize_activations
+    from phosphene.models import style_layers as style_layers
     from phosphene.models import to_input as to_input
     from phosphene.objectives import L1 as L1
     from phosphene.objectives import L2 as L2
     from phosphene.objectives import TV as TV
+    from phosphene.objectives import TV2 as TV2
     from phosphene.objectives import Border as Border
     from phosphene.objectives import Channel as Channel
+    from phosphene.objectives import Content as Content
     from phosphene.objectives import Direction as Direction
+    from phosphene.objectives import Gram as Gram
     from phosphene.objectives import Logit as Logit
+    from phosphene.objectives import Moments as Moments
     from phosphene.objectives import Neuron as Neuron
     from phosphene.objectives import Objective as Objective
     from phosphene.objectives import Opacity as Opacity
     from phosphene.objectives import Probability as Probability
+    from phosphene.objectives import SlicedWasserstein as SlicedWasserstein
     from phosphene.objectives import WholeLayer as WholeLayer
+    from phosphene.objectives import aim as aim
     from phosphene.objectives import parse as parse
     from phosphene.recipe import OptimizerConfig as OptimizerConfig
     from phosphene.recipe import RenderConfig as RenderConfig
     from phosphene.recipe import RunConfig as RunConfig
     from phosphene.recipe import SignalConfig as SignalConfig
+    from phosphene.recipe import StyleConfig as StyleConfig
     from phosphene.recipe import TransformConfig as TransformConfig
     from phosphene.signals import Fourier as Fourier
     from phosphene.signals import Pixels as Pixels
     from phosphene.signals import Signal as Signal
+    from phosphene.style.api import style_transfer as style_transfer
+    from phosphene.style.inputs import Mask as Mask
+    from phosphene.style.painting import Painting as Painting
+    from phosphene.style.reconstruct import reconstruct as reconstruct
+    from phosphene.style.texture import texture as texture
+    from phosphene.textures import Textures as Textures
 
 # where each public name lives
 _HOME = {
@@ -58,13 +75,22 @@ _HOME = {
     "features.picture": ("Picture", "Sheet"),
     "features.render": ("Rendering", "render"),
     "features.rerun": ("rerun",),
-    "models": ("InputSpec", "Model", "classify", "from_module", "known", "load", "to_input"),
-    "objectives": (
-        "Border", "Channel", "Direction", "L1", "L2", "Logit", "Neuron", "Objective", "Opacity", "Probability", "TV",
-        "WholeLayer", "parse",
+    "models": (
+        "InputSpec", "Model", "average_pooling", "classify", "from_module", "known", "load", "mean_activations",
+        "normalize_activations", "style_layers", "to_input",
     ),
-    "recipe": ("OptimizerConfig", "RenderConfig", "RunConfig", "SignalConfig", "TransformConfig"),
+    "objectives": (
+        "Border", "Channel", "Content", "Direction", "Gram", "L1", "L2", "Logit", "Moments", "Neuron", "Objective",
+        "Opacity", "Probability", "SlicedWasserstein", "TV", "TV2", "WholeLayer", "aim", "parse",
+    ),
+    "recipe": ("OptimizerConfig", "RenderConfig", "RunConfig", "SignalConfig", "StyleConfig", "TransformConfig"),
     "signals": ("Fourier", "Pixels", "Signal"),
+    "style.api": ("style_transfer",),
+    "style.inputs": ("Mask",),
+    "style.painting": ("Painting",),
+    "style.reconstruct": ("reconstruct",),
+    "style.texture": ("texture",),
+    "textures": ("Textures",),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

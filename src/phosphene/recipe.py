@@ -21,6 +21,22 @@ SCHEMA = 1
 C = TypeVar("C")
 
 
+STYLE_PRESETS = ("quality", "gatys2015", "gatys-notebook", "neural-style", "pytorch-tutorial")
+STYLE_CHOICES = {
+    "preset": STYLE_PRESETS,
+    "statistic": ("gram", "moments", "sliced"),
+    "pooling": ("max", "average"),
+    "keep_colors": ("no", "luminance", "histogram"),
+    "signal": ("fourier", "pixels"),
+    "optimizer": ("lbfgs", "adam"),
+}
+
+
+def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"no {name} {value!r}; choose {', '.join(choices)}")
+
+
 def _positive(name: str, value: float | None) -> None:
     if value is not None and not value > 0:
         raise UsageError(f"{name} must be positive, got {value}")
@@ -168,6 +184,75 @@ class RenderConfig:
         if self.size is None:
             return default
         return (self.size, self.size) if isinstance(self.size, int) else (self.size[0], self.size[1])
+
+
+@dataclass(frozen=True)
+class StyleConfig:
+    """Style transfer: what `style` does besides its pictures. None = the preset's own value."""
+
+    preset: Literal["quality", "gatys2015", "gatys-notebook", "neural-style", "pytorch-tutorial"] = "quality"
+    """Loss and schedule: ours, or those of the paper, its notebook, neural-style, PyTorch's tutorial."""
+    size: int = 512
+    """Longer side of the picture in pixels."""
+    steps: int | None = None
+    """Steps at the largest scale."""
+    seed: int = 0
+    """Seed of a start from noise and of random projections."""
+    content_weight: float | None = None
+    """Weight of the content; 0 leaves it out."""
+    style_weight: float | None = None
+    """Weight of the style; 0 leaves it out."""
+    tv_weight: float | None = None
+    """Weight of the total variation: smooths."""
+    statistic: Literal["gram", "moments", "sliced"] | None = None
+    """What style is: Gram matrices, mean and covariance (Wasserstein-2), or sliced Wasserstein distances."""
+    content_layers: str | None = None
+    """Layers that hold the content, joined by commas; chosen for the network when left out."""
+    style_layers: str | None = None
+    """Layers that hold the style, joined by commas; chosen for the network when left out."""
+    layer_weights: str | None = None
+    """Weights of the style layers, joined by commas; scaled to a sum of 1."""
+    start: str | None = None
+    """content, noise, white, style, or a file."""
+    style_scale: float = 1.0
+    """Size of the style picture's longer side relative to the result's."""
+    smallest: int | None = None
+    """Longer side of the first, coarsest scale in pixels; 0 works at full size alone."""
+    details: bool | None = None
+    """Start every scale with the content's own details (only from the content, on a ladder of scales)."""
+    pooling: Literal["max", "average"] | None = None
+    """Pooling of the network: its own max pooling, or the paper's average pooling."""
+    normalized: bool | None = None
+    """Bring the mean activation of every channel to 1 first, as the paper does."""
+    keep_colors: Literal["no", "luminance", "histogram"] = "no"
+    """Keep the content's colors: luminance only, or by matching the style's colors to it first."""
+    feather: float = 0.0
+    """Width of the soft edge of regions, in pixels of the result to each side."""
+    average: float | None = None
+    """Decay of the running average of the pictures, 0 .. 1; 0 takes the last one."""
+    signal: Literal["fourier", "pixels"] | None = None
+    """Basis that is optimised."""
+    optimizer: Literal["lbfgs", "adam"] | None = None
+    """How the descent is done."""
+    lr: float | None = None
+    """Step size; the optimizer's own default when left out."""
+    history: int | None = None
+    """Gradient pairs that L-BFGS remembers."""
+
+    def __post_init__(self) -> None:
+        for name in ("size", "steps", "style_scale", "lr", "history"):
+            _positive(name, getattr(self, name))
+            if getattr(self, name) == float("inf"):
+                raise UsageError(f"{name} must be finite")
+        for name in ("content_weight", "style_weight", "tv_weight", "smallest", "feather"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < float("inf"):
+                raise UsageError(f"{name} must be 0 or more, got {value}")
+        if self.average is not None and not 0 <= self.average < 1:
+            raise UsageError(f"average must lie in 0 .. 1 and below 1, got {self.average}")
+        for name, choices in STYLE_CHOICES.items():
+            if getattr(self, name) is not None:
+                _choice(name, getattr(self, name), choices)
 
 
 def to_json(value: Any) -> Any:

@@ -12,12 +12,13 @@ from phosphene.models import load
 from phosphene.models.registry import torchvision_names
 
 
-def test_models_lists_every_network_of_torchvision(phosphene: Any) -> None:
+def test_models_lists_phosphenes_own_and_every_network_of_torchvision(phosphene: Any) -> None:
     said = phosphene("models", "--json").json["models"]
-    assert [entry["name"] for entry in said] == torchvision_names()
-    assert {"name", "source", "parameters", "size", "cached"} <= set(said[0])
+    assert [entry["name"] for entry in said] == ["minivgg", "vgg19_cd16x", *torchvision_names()]
+    assert {"name", "source", "parameters", "size", "license", "cached"} <= set(said[0])
+    assert said[1]["license"] == "MIT"
     table = phosphene("models", "resnet")
-    assert table.out.splitlines()[0].split() == ["name", "parameters", "input", "weights"]
+    assert table.out.splitlines()[0].split() == ["name", "parameters", "input", "weights", "license"]
     assert all("resnet" in line for line in table.out.splitlines()[1:])
     assert "your own" in table.err
 

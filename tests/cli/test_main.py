@@ -43,7 +43,6 @@ def test_the_version_is_the_packages_own(phosphene: Any) -> None:
         (("paint",), 'Unknown command "paint"'),
         (("models", "--colour"), "Unknown option: --colour"),
         (("render",), "MODEL"),
-        (("render", "squeezenet1_1"), "TARGET"),
         (("render", "squeezenet1_1", "features.2:1", "--steps", "many"), '"many"'),
         (("render", "squeezenet1_1", "features.2:1", "--signal", "wavelets"), '"wavelets"'),
         (("render", "squeezenet1_1", "features.2:1", "--betas", "0.9"), "--betas requires 2"),

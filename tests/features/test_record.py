@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from phosphene.features.record import Circumstances, describe_model, environment, record
+from phosphene.engine.environment import environment
+from phosphene.features.record import Circumstances, record
 from phosphene.features.render import render
 from phosphene.media import pixels_sha256
 from phosphene.metadata import parse_untrusted_json
-from phosphene.models import Model
+from phosphene.models import Model, normalize_activations
+from phosphene.models.model import describe
 from phosphene.objectives import from_data, parse
 from phosphene.recipe import RenderConfig, RunConfig, from_json
 
@@ -40,12 +42,22 @@ def test_a_recipe_names_model_weights_environment_and_result(recipe: dict[str, o
     read = json.loads(json.dumps(recipe))
     assert read["schema"] == 1
     assert read["kind"] == "feature"
-    assert read["model"] == json.loads(json.dumps(describe_model(tiny_model)))
+    assert read["model"] == json.loads(json.dumps(describe(tiny_model)))
     assert len(read["model"]["weights"]["sha256"]) == 64
     assert read["environment"]["torch"] == str(torch.__version__)
     assert read["result"]["channels"] == 3
     assert read["result"]["status"] == "ok"
     assert len(read["result"]["pixels_sha256"]) == 64
+
+
+def test_a_recipe_says_what_was_changed_since_the_weights_were_read(tiny_model: Model) -> None:
+    pictures = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    changed = normalize_activations(tiny_model, pictures, layers=["features.1"])
+    made = render(changed, "features.1:3", steps=2, run=RunConfig(device="cpu"))[0].recipe["model"]
+    assert made["weights"]["sha256"] == tiny_model.weights.sha256
+    assert made["variant"] == list(changed.variant)
+    assert made["variant"][0].startswith("normalized:")
+    assert "variant" not in describe(tiny_model)
 
 
 def test_a_recipe_tells_no_path_and_no_user(recipe: dict[str, object]) -> None:

@@ -15,7 +15,7 @@ from phosphene.errors import PhospheneError, RecipeError
 from phosphene.features.render import render
 from phosphene.features.rerun import MAX_BATCH_PIXELS, field, read_recipe, rerun, threads
 from phosphene.media import to_tensor
-from phosphene.models import InputSpec, Model, from_module, load
+from phosphene.models import InputSpec, Model, from_module, load, normalize_activations
 from phosphene.recipe import SCHEMA, RenderConfig, RunConfig, SignalConfig
 
 CPU = RunConfig(device="cpu", precision="float32")
@@ -48,7 +48,7 @@ def test_random_weights_are_made_again() -> None:
 
 
 def test_a_recipe_of_code_is_refused_and_the_model_accepted(recipe: dict[str, Any], tiny_model: Model) -> None:
-    for source in ("given:tiny", "package.module:factory", "os:getcwd", "phosphene:load", "torchvision", ""):
+    for source in ("given:tiny", "package.module:factory", "os:getcwd", "phosphene.models:load", "torchvision", ""):
         recipe["model"]["source"] = source
         with pytest.raises(RecipeError, match="may not start"):
             rerun(recipe)
@@ -64,6 +64,16 @@ def test_other_weights_are_refused_unless_allowed(recipe: dict[str, Any], tiny_n
     again = rerun(recipe, model=other, allow_different_weights=True)
     assert not again.same
     assert again.differences[0] == "other weights"
+
+
+def test_a_changed_network_is_asked_for_and_never_taken_for_its_weights(tiny_model: Model) -> None:
+    pictures = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    changed = normalize_activations(tiny_model, pictures, layers=["features.1"])
+    for made, other in ((changed, tiny_model), (tiny_model, changed)):
+        recipe = dict(render(made, "features.1:3", steps=2, run=CPU)[0].recipe)
+        with pytest.raises(RecipeError, match=r"changed in Python.*normalized:.*give it \(model=\)"):
+            rerun(recipe, model=other, allow_different_weights=True)
+        assert rerun(recipe, model=made).same
 
 
 def test_a_start_picture_is_asked_for_and_known_by_its_pixels(tiny_model: Model) -> None:

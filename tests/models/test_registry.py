@@ -70,11 +70,11 @@ def factories(places: Path, request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_every_classification_network_of_torchvision_is_known_and_nothing_else() -> None:
+def test_phosphenes_own_and_every_classification_network_of_torchvision_are_known_and_nothing_else() -> None:
     names = torchvision_names()
     assert {"squeezenet1_1", "resnet50", "vgg19", "vit_b_16", "maxvit_t"} <= set(names)
     assert not [name for name in names if any(word in name for word in ("rcnn", "deeplab", "r3d", "quantized", "raft"))]
-    assert [entry.name for entry in known()] == names
+    assert [entry.name for entry in known()] == ["minivgg", "vgg19_cd16x", *names]
 
 
 def test_an_entry_says_what_the_publisher_says(places: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from phosphene.objectives import INPUT, L1, L2, TV, Border, Objective, Opacity
+from phosphene.objectives import INPUT, L1, L2, TV, TV2, Border, Objective, Opacity
 from phosphene.objectives.regularizers import REGULARIZERS
 
 ROWS = torch.arange(3)
@@ -35,6 +35,7 @@ def border(x: np.ndarray) -> float:
 
 REFERENCES = {
     TV(): tv,
+    TV2(): lambda x: ((np.diff(x, axis=1) ** 2).sum() + (np.diff(x, axis=2) ** 2).sum()) / len(x),
     L1(): lambda x: np.abs(x - 0.5).sum() / len(x),
     L2(): lambda x: np.sqrt(((x - 0.5) ** 2).sum() / len(x)),
     Border(): border,
@@ -56,7 +57,7 @@ def test_every_regularizer_has_a_reference_here_and_a_word_of_the_grammar() -> N
     assert all(str(kind()) == word for word, kind in REGULARIZERS.items())
 
 
-@pytest.mark.parametrize("objective", [TV(), L1(), L2(), Border()], ids=str)
+@pytest.mark.parametrize("objective", [TV(), TV2(), L1(), L2(), Border()], ids=str)
 def test_a_gray_picture_costs_nothing_and_has_a_finite_gradient(objective: Objective) -> None:
     x = torch.full((3, 3, 8, 8), 0.5).requires_grad_()
     scores = objective({INPUT: x}, ROWS)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from phosphene.cli.console import Screen
+from phosphene.cli.default import network_and_pictures, told
 from phosphene.cli.options import (
     Json,
     Network,
@@ -18,11 +18,11 @@ from phosphene.cli.options import (
 )
 from phosphene.engine import arithmetic
 from phosphene.engine.batching import free_memory
+from phosphene.engine.environment import environment
 from phosphene.errors import PhospheneError, UsageError
-from phosphene.features.record import environment
 from phosphene.files import cache_dir, ensure_folder
 from phosphene.media import opaque, read_picture
-from phosphene.models import Layer, ModelEntry, known, to_input
+from phosphene.models import DEFAULT_MODEL, Layer, ModelEntry, known, to_input
 from phosphene.models import classify as classified
 from phosphene.models.table import layer_table
 from phosphene.recipe import RunConfig
@@ -46,10 +46,16 @@ def models(query: str = "", /, *, as_json: Json = False, quiet: Quiet = False) -
         screen.json({"models": [_entry(entry) for entry in entries]})
         return 0
     rows = [
-        (e.name, _count(e.parameters), "x".join(map(str, e.size)) if e.size else "", "here" if e.cached else "")
-        for e in entries
+        (
+            entry.name,
+            _count(entry.parameters),
+            "x".join(map(str, entry.size)) if entry.size else "",
+            "here" if entry.cached else "",
+            _license(entry),
+        )
+        for entry in entries
     ]
-    screen.table(("name", "parameters", "input", "weights"), rows)
+    screen.table(("name", "parameters", "input", "weights", "license"), rows)
     screen.say(f"{len(entries)} models; your own: package.module:factory")
     return 0
 
@@ -60,8 +66,14 @@ def _entry(entry: ModelEntry) -> dict[str, Any]:
         "source": entry.source,
         "parameters": entry.parameters,
         "size": list(entry.size) if entry.size else None,
+        "license": entry.license,
         "cached": entry.cached is not None,
     }
+
+
+def _license(entry: ModelEntry) -> str:
+    """What fits into a column; some publishers give an address."""
+    return "see --json" if "://" in (entry.license or "") else entry.license or ""
 
 
 def _count(parameters: int | None) -> str:
@@ -69,7 +81,7 @@ def _count(parameters: int | None) -> str:
 
 
 def layers(
-    model: str,
+    model: str | None = None,
     /,
     *,
     receptive: Annotated[bool, Parameter(negative="")] = False,
@@ -82,12 +94,15 @@ def layers(
     Parameters
     ----------
     model
-        Name of a network, `timm:NAME`, or `package.module:factory`.
+        Name of a network, `timm:NAME`, or `package.module:factory`; `minivgg`, the small one inside phosphene, when
+        it is left out.
     receptive
         Measure receptive fields too (takes a while on deep networks).
     """
     screen = Screen(quiet=quiet, as_json=as_json)
-    network = opened.open(model)
+    if model is None:
+        told(screen, "phosphene layers")
+    network = opened.open(model or DEFAULT_MODEL)
     found = layer_table(network.net, network.spec, receptive=True) if receptive else network.layers
     if as_json:
         screen.json({"model": network.name, "layers": [_layer(layer) for layer in found.values()]})
@@ -131,7 +146,7 @@ def _layer(layer: Layer) -> dict[str, Any]:
 
 def classify(
     model: str,
-    image: list[Path],
+    image: tuple[str, ...] = (),
     /,
     *,
     top: int = 5,
@@ -145,7 +160,8 @@ def classify(
     Parameters
     ----------
     model
-        Name of a network, `timm:NAME`, or `package.module:factory`.
+        Name of a network, `timm:NAME`, or `package.module:factory`; `minivgg`, the small one inside phosphene, when
+        it is left out.
     image
         Pictures; each is resized and cropped as the network was trained.
     top
@@ -156,10 +172,11 @@ def classify(
     screen = Screen(quiet=quiet, as_json=as_json)
     if top < 1:
         raise UsageError(f"--top must be at least 1, got {top}")
-    network = opened.open(model)
+    name, paths = network_and_pictures((model, *image), screen)
+    network = opened.open(name)
     results: list[dict[str, Any]] = []
     failed = 0
-    for path in image:
+    for path in paths:
         try:
             picture = opaque(read_picture(path))
         except PhospheneError as error:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from phosphene.cli import inspect, render
+from phosphene.cli import demo, inspect, reconstruct, render, rerun, style, texture, tradeoff
 from phosphene.errors import EXIT_FAILED, EXIT_USAGE, PhospheneError
 from phosphene.files import reason
 from phosphene.version import version
@@ -23,16 +23,22 @@ NEGATIVE = re.compile(r"""-\s*(?:[\d.]+\s*\*\s*)?[("A-Za-z_\d][^=]*[:(*.]|-[\d.]
 
 HELP = """Show what is inside a neural network, and paint with it.
 
-Start with: phosphene render squeezenet1_1 features.12:0..15
+Start with: phosphene demo
+Then: phosphene render logit:spiral, phosphene render squeezenet1_1 features.12:0..15
 """
 
 COMMANDS = (
+    demo.demo,
     render.render,
+    reconstruct.reconstruct,
+    texture.texture,
+    tradeoff.tradeoff,
+    style.style,
     inspect.models,
     inspect.layers,
     inspect.classify,
-    render.info,
-    render.rerun,
+    rerun.info,
+    rerun.rerun,
     inspect.doctor,
 )
 

@@ -1,4 +1,4 @@
-"""`phosphene render`, `info` and `rerun`: pictures made, explained, and made again."""
+"""`phosphene render`: feature visualization from the shell."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from cyclopts import Parameter
 
 from phosphene.cli.console import Meter, Screen, relative
+from phosphene.cli.default import network_and_targets
 from phosphene.cli.options import (
     Json,
     Network,
@@ -22,7 +23,6 @@ from phosphene.cli.options import (
     RunFlags,
     SignalFlags,
     TransformFlags,
-    Weights,
     pixels,
 )
 from phosphene.cli.options import (
@@ -31,9 +31,7 @@ from phosphene.cli.options import (
 from phosphene.errors import EXIT_FAILED, UsageError
 from phosphene.features.picture import Picture, Sheet
 from phosphene.features.render import Done, Notice, Progress, Rendering
-from phosphene.features.rerun import compare, field, prepare, read_recipe, threads
 from phosphene.features.store import Store
-from phosphene.files import ensure_folder, safe_name
 from phosphene.media import opaque, read_picture, to_tensor
 from phosphene.objectives import parse
 from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, SignalConfig, TransformConfig
@@ -44,7 +42,7 @@ ANIMATION_FRAMES = 32
 
 def render(
     model: str,
-    target: list[str],
+    target: tuple[str, ...] = (),
     /,
     *,
     size: Annotated[str | None, Parameter(group="Picture")] = None,
@@ -66,13 +64,14 @@ def render(
 ) -> int:
     """Feature visualization: optimise a picture until a unit of a network responds.
 
-    Examples: `phosphene render squeezenet1_1 features.12:0..15`, `... logit:goldfish`,
+    Examples: `phosphene render logit:star`, `phosphene render squeezenet1_1 features.12:0..15`, `... logit:goldfish`,
     `... "features.12:3 - 0.05*tv"`, `... features.7` (a whole layer: DeepDream), `... layer4:7@3,5` (one neuron).
 
     Parameters
     ----------
     model
-        Name of a network (see `phosphene models`), `timm:NAME`, or `package.module:factory`.
+        Name of a network (see `phosphene models`), `timm:NAME`, or `package.module:factory`; `minivgg`, the small one
+        inside phosphene, when it is left out.
     target
         What to raise: LAYER:7, LAYER:0..63, LAYER:*, LAYER:7@3,5, LAYER, logit:CLASS, prob:CLASS, joined by + - *.
     size
@@ -96,14 +95,15 @@ def render(
     """
     screen = Screen(quiet=quiet, as_json=as_json)
     config = RenderConfig(pixels(size), steps, seed, signal_, transform, optimizer)
-    for text in target:
+    name, targets = network_and_targets((model, *target), screen)
+    for text in targets:
         parse(text)  # a slip in a target is told before a large network is loaded
-    network = opened.open(model)
+    network = opened.open(name)
     start = start_picture(init, network.spec.channels, alpha=signal_.alpha) if init is not None else None
     store = Store(out, resume=resume, metadata=metadata)
     rendering = Rendering(
         network,
-        target,
+        targets,
         config,
         run,
         init=start,
@@ -139,16 +139,22 @@ def show(rendering: Rendering, screen: Screen) -> bool:
     return bool(stopped)
 
 
+class Stoppable(Protocol):
+    """Work that can be asked to end after its current step."""
+
+    def stop(self) -> None: ...
+
+
 @contextmanager
-def stopping(rendering: Rendering) -> Iterator[list[bool]]:
-    """The first Ctrl-C ends the rendering after its current step, the second one at once."""
+def stopping(work: Stoppable) -> Iterator[list[bool]]:
+    """The first Ctrl-C ends the work after its current step, the second one at once."""
     stopped: list[bool] = []
 
     def handler(number: int, frame: object) -> None:
         if stopped:
             raise KeyboardInterrupt
         stopped.append(True)
-        rendering.stop()
+        work.stop()
 
     if threading.current_thread() is not threading.main_thread():
         yield stopped
@@ -205,89 +211,3 @@ def start_picture(path: Path, channels: int, *, alpha: bool) -> Any:
     if channels == 1:
         return to_tensor(opaque(image).convert("L"))
     return to_tensor(image if alpha else opaque(image))
-
-
-def info(file: Path, /, *, as_json: Json = False, quiet: Quiet = False) -> int:
-    """Show the recipe inside a picture: the network, the target, the method, how it went.
-
-    Parameters
-    ----------
-    file
-        A picture that phosphene made, or its .json.
-    """
-    screen = Screen(quiet=quiet, as_json=as_json)
-    recipe = read_recipe(file)
-    if as_json:
-        screen.json(recipe)
-        return 0
-    for name, value in flattened(recipe):
-        screen.result(f"{name:34} {value}")
-    return 0
-
-
-def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested data as dotted names and short values."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from flattened(item, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        text = str(value)
-        yield prefix, text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"
-
-
-def rerun(
-    file: Path,
-    /,
-    *,
-    out: Annotated[Path, Parameter(group="Output")] = Path("out/rerun"),
-    model: Annotated[str | None, Parameter(group="Network")] = None,
-    weights: Weights = None,
-    init: Annotated[Path | None, Parameter(group="Picture")] = None,
-    device: Annotated[str | None, Parameter(group="Machine")] = None,
-    allow_different_weights: Annotated[bool, Parameter(negative="", group="Network")] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> int:
-    """Make a picture again from the recipe inside it, and say whether the pixels are the same.
-
-    Parameters
-    ----------
-    file
-        A picture that phosphene made, or its .json.
-    out
-        Folder for the new picture.
-    model
-        The network, when the recipe names Python code: a picture may not start that by itself.
-    init
-        The picture that it was started from, if any.
-    device
-        Another device than the first time.
-    allow_different_weights
-        Go on although the weights are not the ones that the recipe names.
-    """
-    screen = Screen(quiet=quiet, as_json=as_json)
-    recipe = read_recipe(file)
-    network = Network(weights=weights).open(model) if model is not None else None
-    start = None
-    if init is not None:
-        channels = field(recipe, int, "model", "input", "channels")
-        start = start_picture(init, channels, alpha=field(recipe, dict, "method", "signal").get("alpha") is True)
-    rendering = prepare(
-        recipe, model=network, weights=weights, init=start, device=device, anyway=allow_different_weights
-    )
-    ensure_folder(out)
-    with threads(recipe):
-        stopped = show(rendering, screen)
-    if stopped:
-        screen.say("interrupted; nothing was written")
-        return INTERRUPTED
-    again = compare(recipe, rendering)
-    picture = again.picture.save(out / (safe_name(again.picture.target) + ".png"))
-    for difference in again.differences:
-        screen.say(f"differs: {difference}")
-    if as_json:
-        screen.json({**entry(picture), "same_pixels": again.same, "differences": list(again.differences)})
-    else:
-        verdict = "the same pixels" if again.same else "not the same pixels"
-        screen.result(f"{relative(picture.path)}  {picture.target}  activation {picture.activation:.4g}  {verdict}")
-    return 0

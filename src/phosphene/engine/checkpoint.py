@@ -30,7 +30,8 @@ def read_state(path: Path) -> dict[str, Any]:
     """The state that `write_state` saved, on the CPU. Raises RecipeError when the file is damaged."""
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            # Copies: in the file tensors lie as they come, and sums over memory that is not aligned round differently.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
             tree = json.loads((file.metadata() or {})["tree"])
         state = _restore(tree, tensors)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:

@@ -19,6 +19,9 @@ from phosphene.recipe import OptimizerConfig
 ADAM_LR = 0.05  # lucid's default with its Fourier scale, which is ours
 ADAM_EPS = 1e-10  # below torch's 1e-8: gradients of a small probability are small, not zero
 LBFGS_LR = 1.0  # with a strong Wolfe line search the first trial step
+# Evaluations in a step at most. torch's own default, 5/4 of the iterations, leaves none for the line search of one
+# iteration: a first trial that is no better is then dropped and tried again for ever.
+MAX_EVALUATIONS = 25
 FUSED_ON = ("cpu", "cuda")  # devices with a fused Adam kernel
 LINE = 16  # float32 values in a cache line of 64 bytes
 
@@ -58,6 +61,7 @@ class Ascent:
             self.parameters,
             lr=learning_rate(config),
             max_iter=1,
+            max_eval=MAX_EVALUATIONS,
             history_size=config.history,
             tolerance_grad=0,  # whoever asks for steps gets them: scores may be small numbers of any kind
             tolerance_change=0,

@@ -24,10 +24,11 @@ from phosphene.features.batch import Batch, batches, least_rows, numbered, parts
 from phosphene.features.measure import failure, measure
 from phosphene.features.picture import Picture, Sheet, titled
 from phosphene.features.plan import Plan, kept_steps, named, plan, start_picture
-from phosphene.features.record import Circumstances, describe_model, record
+from phosphene.features.record import Circumstances, record
 from phosphene.features.store import Store
 from phosphene.media import pixels_sha256
 from phosphene.models import Model
+from phosphene.models.model import describe
 from phosphene.objectives import Objective, to_data
 from phosphene.recipe import RenderConfig, RunConfig, to_json
 from phosphene.signals import Signal
@@ -210,7 +211,7 @@ class Rendering:
     def _identity(self) -> dict[str, Any]:
         """What makes this rendering this one; a resumed one must agree."""
         return {
-            "model": describe_model(self.plan.model),
+            "model": describe(self.plan.model),
             "targets": [to_data(group) for group in self.plan.groups],
             "method": to_json(self.plan.config),
             "precision": self.arithmetic.precision,

@@ -1,19 +1,28 @@
 """Models: a network with its preprocessing, layer table and labels."""
 
+from phosphene.models.choice import style_layers
 from phosphene.models.model import Model
+from phosphene.models.normalized import mean_activations, normalize_activations
+from phosphene.models.pooling import average_pooling
 from phosphene.models.preprocess import classify, to_input
-from phosphene.models.registry import ModelEntry, from_module, known, load
+from phosphene.models.registry import DEFAULT_MODEL, ModelEntry, from_module, is_known, known, load
 from phosphene.models.spec import InputSpec, Layer, WeightsInfo
 
 __all__ = [
+    "DEFAULT_MODEL",
     "InputSpec",
     "Layer",
     "Model",
     "ModelEntry",
     "WeightsInfo",
+    "average_pooling",
     "classify",
     "from_module",
+    "is_known",
     "known",
     "load",
+    "mean_activations",
+    "normalize_activations",
+    "style_layers",
     "to_input",
 ]

@@ -2,7 +2,8 @@
 
 Pictures come in as (b, c, h, w) in [0, 1]; `activations` normalises them as the weights were trained and reads the
 layers asked for. The network that was handed in is never changed: where the engine wants another device, number
-format or memory layout it works on a copy (`prepared`).
+format or memory layout it works on a copy (`prepared`). A copy may also differ from what its weights say, in its
+pooling or in the scale of its channels: it says so in `variant`, which every recipe repeats.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -21,6 +23,7 @@ from phosphene.models.redirect import Redirect
 from phosphene.models.spec import InputSpec, Layer, WeightsInfo
 from phosphene.models.table import layer_table
 from phosphene.models.tap import OUTPUT, activations, has_nonfinite
+from phosphene.recipe import to_json
 
 
 class Model:
@@ -29,6 +32,8 @@ class Model:
     net: any module from (b, c, h, w) to logits (or to anything, when only inner layers are asked for).
     name: what people call it. source: where its architecture came from, e.g. "torchvision:squeezenet1_1".
     labels: class names in output order. table: its layers, when known; else measured on first use.
+    variant: what was changed since the weights were read, in words; () for nothing.
+    channel_scales: {dotted layer name: (c,)}, by which `activations` multiplies the channels of those layers.
     Raises WeightsError when a weight is NaN or infinite.
     """
 
@@ -57,6 +62,8 @@ class Model:
         self._table = dict(table) if table is not None else None
         scale, shift = affine(spec)
         self._scale, self._shift = scale, shift
+        self.variant: tuple[str, ...] = ()
+        self.channel_scales: Mapping[str, Tensor] = {}
         self.dtype = torch.float32
         self.memory_format = torch.contiguous_format
 
@@ -112,14 +119,19 @@ class Model:
         """Activations {layer: (b, c, *space)} of pictures (b, c, h, w) in [0, 1], on their device.
 
         Runs no further than the last layer needed. redirect: (b,) bool, the rows whose dead rectifiers let gradient
-        through. Names are given back as they were asked for, aliases too.
+        through. Names are given back as they were asked for, aliases too; layers in `channel_scales` come scaled.
         """
         found = {name: self.find_layer(name) for name in layers}
         layout = self.memory_format if pictures.dim() == 4 else torch.contiguous_format
         x: Tensor = Normalize.apply(pictures, *self._affine(pictures), self.dtype, layout)
         with Redirect(redirect) if redirect is not None else nullcontext():
             values = activations(self.net, x, found.values())
-        return {name: values[layer.name] for name, layer in found.items()}
+        return {name: self._scaled(values[layer.name], layer.name) for name, layer in found.items()}
+
+    def _scaled(self, value: Tensor, layer: str) -> Tensor:
+        """The activations (b, c, *space) of a layer times the scales of its channels, if it has any."""
+        scale = self.channel_scales.get(layer)
+        return value if scale is None else value * scale.to(value.device).view(-1, *[1] * (value.dim() - 2))
 
     def prepared(
         self,
@@ -141,6 +153,21 @@ class Model:
         net.to(memory_format=memory_format)
         twin = copy.copy(self)
         twin.net, twin.dtype, twin.memory_format, twin._table = net, dtype, memory_format, self.layers
+        twin.channel_scales = {name: scale.to(device) for name, scale in self.channel_scales.items()}
+        return twin
+
+    def varied(
+        self,
+        *words: str,
+        net: nn.Module | None = None,
+        table: Mapping[str, Layer] | None = None,
+        channel_scales: Mapping[str, Tensor] | None = None,
+    ) -> Model:
+        """The same model with the variant `words`, and with another network, table or scales where they are given."""
+        twin = copy.copy(self)
+        twin.variant, twin._table = words, dict(self.layers if table is None else table)
+        twin.net = self.net if net is None else net
+        twin.channel_scales = self.channel_scales if channel_scales is None else dict(channel_scales)
         return twin
 
 
@@ -171,3 +198,14 @@ def affine(spec: InputSpec) -> tuple[Tensor, Tensor]:
     low, high = spec.value_range
     mean, std = torch.tensor(spec.mean)[:, None, None], torch.tensor(spec.std)[:, None, None]
     return (high - low) / std, (low - mean) / std
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """The model's part of a recipe; "variant" is there only where the network is not what its weights alone make."""
+    described = {
+        "name": model.name,
+        "source": model.source,
+        "weights": asdict(model.weights),
+        "input": to_json(model.spec),
+    }
+    return {**described, "variant": list(model.variant)} if model.variant else described

@@ -1,5 +1,6 @@
-"""From a name to a model: torchvision's classification networks, timm's, a factory in the user's own code.
+"""From a name to a model: phosphene's own, torchvision's classification networks, timm's, a user's factory.
 
+    minivgg, vgg19_cd16x
     squeezenet1_1, torchvision:resnet50, torchvision:resnet50@IMAGENET1K_V1
     timm:resnet18.a1_in1k
     package.module:factory
@@ -12,7 +13,7 @@ same every time.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from typing import Any, Literal
 from torch import nn
 
 from phosphene.errors import UsageError, unknown
+from phosphene.models import minivgg, vgg19_cd16x
 from phosphene.models.factory_source import call_factory, net_and_spec
 from phosphene.models.model import Model
 from phosphene.models.spec import InputSpec, WeightsInfo
@@ -33,7 +35,10 @@ from phosphene.models.weights import (
     same_random_weights,
     weights_sha256,
 )
+from phosphene.textures import CLASSES
 
+DEFAULT_MODEL = minivgg.NAME  # what is meant where no network is named
+PHOSPHENE = minivgg.SOURCE
 TORCHVISION = "torchvision"
 IMAGENET_CLASSES = 1000  # ILSVRC-2012
 
@@ -46,8 +51,8 @@ OLD_VIT = re.compile(r"\.mlp\.linear_([12])\.")
 class ModelEntry:
     """One network that can be loaded.
 
-    name: what `load` takes. source: "torchvision" or "timm". weights: the publisher's name of the default weights.
-    parameters: their number. megabytes: of the weights file. size: (height, width) of the input in pixels.
+    name: what `load` takes. source: "phosphene", "torchvision" or "timm". weights: the publisher's name of the default
+    ones. parameters: their number. megabytes: of the weights file. size: (height, width) of the input in pixels.
     license: of the weights, where the publisher states one. cached: where the weights are on this machine, or None.
     None where it is not known without building the network.
     """
@@ -63,16 +68,53 @@ class ModelEntry:
     url: str | None = None
 
 
+@dataclass(frozen=True)
+class _Own:
+    """A network whose code is in this package. cached: where its weights are on this machine, or None."""
+
+    build: Callable[[], nn.Module]
+    load: Callable[[str | Path | None], tuple[nn.Module, str]]
+    cached: Callable[[], Path | None]
+    spec: InputSpec
+    license: str
+    labels: tuple[str, ...] | None = None
+
+
+OWN = {
+    minivgg.NAME: _Own(
+        lambda: minivgg.minivgg(len(CLASSES)),
+        minivgg.load_minivgg,
+        lambda: minivgg.WEIGHTS if minivgg.WEIGHTS.is_file() else None,
+        minivgg.SPEC,
+        minivgg.LICENSE,
+        CLASSES,
+    ),
+    vgg19_cd16x.NAME: _Own(
+        vgg19_cd16x.vgg19_cd16x,
+        vgg19_cd16x.load_vgg19_cd16x,
+        lambda: cached_weights(vgg19_cd16x.NAME),
+        vgg19_cd16x.SPEC,
+        vgg19_cd16x.LICENSE,
+    ),
+}
+
+
 def load(
-    name: str, *, weights: str | Path | None = None, spec: InputSpec | None = None, labels: Sequence[str] | None = None
+    name: str = DEFAULT_MODEL,
+    *,
+    weights: str | Path | None = None,
+    spec: InputSpec | None = None,
+    labels: Sequence[str] | None = None,
 ) -> Model:
-    """The model called `name` (see the module's first lines).
+    """The model called `name` (see the module's first lines); without a name, the small one inside the package.
 
     weights: a file, "random" for seeded random weights, or None for the published ones. spec, labels: instead of those
     that come with the network. Raises UnknownNameError with the nearest names, WeightsError when the weights are absent
     or do not fit, MissingExtraError when timm is not installed, UsageError when nothing says what the input is.
     """
     prefix, colon, rest = name.partition(":")
+    if name in OWN or prefix == PHOSPHENE:
+        return _load_own(rest if colon else name, weights, spec, labels)
     if not colon or prefix == TORCHVISION:
         return _load_torchvision(rest if colon else name, weights, spec, labels)
     if prefix == TIMM:
@@ -94,8 +136,9 @@ def known(query: str = "") -> list[ModelEntry]:
     prefix, colon, rest = query.partition(":")
     if colon and prefix == TIMM:
         return [ModelEntry(f"{TIMM}:{name}", TIMM) for name in timm_names(rest)]
-    part = rest if colon and prefix == TORCHVISION else query
-    return [_torchvision_entry(name) for name in torchvision_names() if part.lower() in name]
+    part = (rest if colon and prefix == TORCHVISION else query).lower()
+    own = [] if colon else [_own_entry(name) for name in OWN if part in name]
+    return own + [_torchvision_entry(name) for name in torchvision_names() if part in name]
 
 
 def torchvision_names() -> list[str]:
@@ -108,6 +151,45 @@ def torchvision_names() -> list[str]:
 def imagenet_labels() -> tuple[str, ...]:
     """The 1000 class names of ILSVRC-2012, as torchvision publishes them."""
     return tuple(_torchvision_weights("squeezenet1_1").meta["categories"])
+
+
+def is_known(name: str) -> bool:
+    """Whether `name` is of the kind that `load` takes without importing the user's code."""
+    return (
+        name in OWN
+        or name.partition(":")[0] in (PHOSPHENE, TORCHVISION, TIMM)
+        or (name.partition("@")[0] in torchvision_names())
+    )
+
+
+def _own_entry(name: str) -> ModelEntry:
+    own = OWN[name]
+    file = own.cached()
+    return ModelEntry(
+        name,
+        PHOSPHENE,
+        name,
+        sum(p.numel() for p in own.build().parameters()),
+        file.stat().st_size / 1e6 if file else None,
+        own.spec.size,
+        own.license,
+        file,
+    )
+
+
+def _load_own(name: str, weights: str | Path | None, spec: InputSpec | None, labels: Sequence[str] | None) -> Model:
+    if name not in OWN:
+        raise unknown("model", name, PHOSPHENE, OWN)
+    own = OWN[name]
+    net, origin = own.load(weights)
+    return Model(
+        net,
+        spec or own.spec,
+        name=name,
+        source=f"{PHOSPHENE}:{name}",
+        weights=WeightsInfo(origin, weights_sha256(net)),
+        labels=_tuple(labels) or own.labels,
+    )
 
 
 def _torchvision_entry(name: str) -> ModelEntry:

@@ -50,8 +50,10 @@ class Moments(Statistic):
 
     def _sums(self, features: Tensor, weight: Tensor | None, part: Tensor | None) -> tuple[Tensor, ...]:
         flat = features.flatten(2)
-        weighed = flat if weight is None else flat * weight
-        return weighed.sum(2), weighed @ flat.mT, mass(flat, weight)
+        if weight is None:
+            return flat.sum(2), flat @ flat.mT, mass(flat, weight)
+        root = flat * weight.sqrt()  # its product is symmetric and has no negative eigenvalue, also when rounded
+        return (flat * weight).sum(2), root @ root.mT, mass(flat, weight)
 
     def _loss(self, sums: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
         expected_mean, expected_root, floor = target

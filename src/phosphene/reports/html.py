@@ -268,8 +268,7 @@ dd { margin: 0; color: var(--ink); overflow-wrap: anywhere; }
 @media print {
   :root { --ground: #fff; --raised: #f4f4f2; --ink: #000; --faint: #444; --line: #bbb; --link: #000; }
   body { max-width: none; padding: 0; font-size: 10.5pt; }
-  nav, .command span { display: inline-block; max-width: 100%; }
-.command button { display: none; }
+  nav, .command button { display: none; }
   section { padding-top: 2rem; }
   h2 { break-after: avoid; }
   figure, pre { break-inside: avoid; }

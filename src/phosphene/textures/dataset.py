@@ -76,19 +76,20 @@ class Textures:
 
     def array(self, index: int) -> np.ndarray:
         """The picture as (size, size, 3) uint8."""
-        picture = self._draw(self._canvas(index), CLASSES[self.label(index)])
+        picture = self._draw(self.canvas(index), CLASSES[self.label(index)])
         return (picture * 255 + np.float32(0.5)).astype(np.uint8)
 
     def scene(self, index: int) -> np.ndarray:
         """A picture without a class, (size, size, 3) uint8: many textured things over each other, or a photograph."""
-        c = self._canvas(index, SCENES)
+        c = self.canvas(index, SCENES)
         if self.photo is not None and c.chance(0.6):
             picture = lit(c, self.photo(c.rng, self.size), USUAL)
         else:
             picture = self._clutter(c)
         return (picture * 255 + np.float32(0.5)).astype(np.uint8)
 
-    def _canvas(self, index: int, series: int = 0) -> Canvas:
+    def canvas(self, index: int, series: int = 0) -> Canvas:
+        """The empty canvas of a picture, with its own stream of random numbers; each series is another stream."""
         x, y = plane(self.size)
         stream = np.random.Philox(key=self.seed, counter=[0, 0, series, index])
         return Canvas(x, y, 2 / self.size, np.random.Generator(stream), self.bank)
@@ -156,12 +157,8 @@ class Textures:
         picture += mask[..., None] * (body - picture)
 
     def _color(self, c: Canvas, name: str) -> Array:
-        """A surface of one color, all over or nearly."""
-        picture = shaded(c, palette.named(name, c.rng))
-        if c.chance(0.6):
-            return picture
-        behind = ground(c, shifted=self.shifted, photo=self.photo)
-        return behind + region(c)[..., None] * (picture - behind)
+        """A surface of one color, all over: in a region of a ground, the contrast would become part of its meaning."""
+        return shaded(c, palette.named(name, c.rng))
 
     def _pair(self, c: Canvas, name: str) -> Array:
         """Two colors that share the picture: halves, or large patches."""

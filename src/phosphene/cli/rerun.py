@@ -1,0 +1,183 @@
+"""`phosphene info` and `rerun`: pictures explained, and made again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from phosphene.cli.console import Screen, relative
+from phosphene.cli.options import Json, Network, Quiet, Weights
+from phosphene.cli.render import INTERRUPTED, entry, show, start_picture, stopping
+from phosphene.cli.watch import PaintMeter
+from phosphene.engine.again import field, read_recipe, threads
+from phosphene.errors import RecipeError
+from phosphene.features import rerun as feature
+from phosphene.files import ensure_folder, safe_name
+from phosphene.models import Model
+from phosphene.style import rerun as painted
+from phosphene.style.api import Finished
+from phosphene.style.painting import summary
+from phosphene.style.record import KIND as STYLE
+from phosphene.style.transfer import StepDone
+
+FEATURE = "feature"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a rerun is given besides the recipe."""
+
+    file: Path
+    out: Path
+    model: Model | None
+    weights: str | None
+    init: Path | None
+    inputs: tuple[Path, ...]
+    normalize: Path | None
+    device: str | None
+    anyway: bool
+
+
+def info(file: Path, /, *, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Show the recipe inside a picture: the network, the target, the method, how it went.
+
+    Parameters
+    ----------
+    file
+        A picture that phosphene made, or its .json.
+    """
+    screen = Screen(quiet=quiet, as_json=as_json)
+    recipe = read_recipe(file)
+    if as_json:
+        screen.json(recipe)
+        return 0
+    for name, value in flattened(recipe):
+        screen.result(f"{name:34} {value}")
+    return 0
+
+
+def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested data as dotted names and short values."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from flattened(item, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        text = str(value)
+        yield prefix, text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"
+
+
+def rerun(
+    file: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(group="Output")] = Path("out/rerun"),
+    model: Annotated[str | None, Parameter(group="Network")] = None,
+    weights: Weights = None,
+    init: Annotated[Path | None, Parameter(group="Picture")] = None,
+    input: Annotated[tuple[Path, ...], Parameter(group="Picture")] = (),
+    normalize: Annotated[Path | None, Parameter(group="Network")] = None,
+    device: Annotated[str | None, Parameter(group="Machine")] = None,
+    allow_different_weights: Annotated[bool, Parameter(negative="", group="Network")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Make a picture again from the recipe inside it, and say whether the pixels are the same.
+
+    Parameters
+    ----------
+    file
+        A picture that phosphene made, or its .json.
+    out
+        Folder for the new picture.
+    model
+        The network, when the recipe names Python code: a picture may not start that by itself.
+    init
+        The picture that it was started from, if any.
+    input
+        A picture or mask that a painting was made from; each is known by its pixels, so any order will do.
+    normalize
+        The folder of pictures that channels were measured on, if any.
+    device
+        Another device than the first time.
+    allow_different_weights
+        Go on although the weights are not the ones that the recipe names.
+    """
+    screen = Screen(quiet=quiet, as_json=as_json)
+    recipe = read_recipe(file)
+    kind = recipe.get("kind")
+    if kind not in (FEATURE, STYLE):
+        raise RecipeError(f"cannot rerun a recipe of kind {kind!r:.80}; this version knows {FEATURE!r} and {STYLE!r}")
+    network = Network(weights=weights).open(model) if model is not None else None
+    asked = Asked(file, out, network, weights, init, input, normalize, device, allow_different_weights)
+    return (repaint if kind == STYLE else rerender)(recipe, asked, screen)
+
+
+def rerender(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
+    """A picture of feature visualization, made again."""
+    start = None
+    if asked.init is not None:
+        channels = field(recipe, int, "model", "input", "channels")
+        alpha = field(recipe, dict, "method", "signal").get("alpha") is True
+        start = start_picture(asked.init, channels, alpha=alpha)
+    rendering = feature.prepare(
+        recipe, model=asked.model, weights=asked.weights, init=start, device=asked.device, anyway=asked.anyway
+    )
+    ensure_folder(asked.out)
+    with threads(recipe):
+        stopped = show(rendering, screen)
+    if stopped:
+        return interrupted(screen)
+    again = feature.compare(recipe, rendering)
+    picture = again.picture.save(asked.out / (safe_name(again.picture.target) + ".png"))
+    said = f"{relative(picture.path)}  {picture.target}  activation {picture.activation:.4g}"
+    tell(screen, entry(picture), said, again.same, again.differences)
+    return 0
+
+
+def repaint(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
+    """A painting of style transfer, made again from the pictures that are shown."""
+    painter = painted.prepare(
+        recipe,
+        asked.inputs,
+        model=asked.model,
+        weights=asked.weights,
+        normalize=asked.normalize,
+        device=asked.device,
+        anyway=asked.anyway,
+    )
+    ensure_folder(asked.out)
+    painting = None
+    with threads(recipe), PaintMeter(screen) as meter, stopping(painter) as stopped:
+        meter.begin(asked.file.name)
+        for event in painter:
+            if isinstance(event, StepDone):
+                meter.show(event, painter.transfer)
+            elif isinstance(event, Finished):
+                painting = event.painting
+    if stopped or painting is None:
+        return interrupted(screen)
+    again = painted.compare(recipe, painter, painting)
+    written = painting.save(asked.out / f"{asked.file.stem}.png")
+    said = f"{relative(written.path)}  loss {painting.losses['total']:.4g}"
+    tell(screen, {"path": relative(written.path), **summary(painting.recipe)}, said, again.same, again.differences)
+    return 0
+
+
+def interrupted(screen: Screen) -> int:
+    """Say that nothing came of it."""
+    screen.say("interrupted; nothing was written")
+    return INTERRUPTED
+
+
+def tell(screen: Screen, result: dict[str, Any], said: str, same: bool, differences: tuple[str, ...]) -> None:
+    """The new picture on stdout, and whether it is the old one."""
+    for difference in differences:
+        screen.say(f"differs: {difference}")
+    if screen.as_json:
+        screen.json({**result, "same_pixels": same, "differences": list(differences)})
+    else:
+        screen.result(f"{said}  {'the same pixels' if same else 'not the same pixels'}")

@@ -1,0 +1,170 @@
+"""What a piece of the demo is, and what it works with.
+
+A piece is one subject of the page: it makes pictures and gives the section that shows them. It asks its `Stage` for
+pictures by `Take`s. A take is a `phosphene render` command as data, so that the pictures on the page and the command
+below them cannot disagree.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+from phosphene.cli.render import ANIMATION_FRAMES
+from phosphene.features.picture import Picture, Sheet
+from phosphene.features.render import Event, Progress, Rendering
+from phosphene.features.store import Store
+from phosphene.models import Model
+from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig
+from phosphene.reports import Figure, Section
+
+
+@dataclass(frozen=True)
+class Take:
+    """One rendering of a piece.
+
+    targets: as text. part: folder inside the piece's own, "" for that itself. snapshots: steps whose pictures are
+    kept. animate: whether films are made. redirect: as in `OptimizerConfig`.
+    """
+
+    targets: tuple[str, ...]
+    steps: int
+    part: str = ""
+    snapshots: tuple[int, ...] = ()
+    animate: bool = False
+    redirect: bool = True
+
+
+class Stopped(Exception):
+    """The demo was stopped while a piece was at work."""
+
+
+class Stage:
+    """Where a piece works: a network, a folder, and the settings that all its takes share.
+
+    network: how the command line opens the model: its name and the flags that belong to it. page: the folder of the
+    page; pictures go to PAGE/NAME. size: (height, width) of every picture.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        network: tuple[str, ...],
+        page: Path,
+        name: str,
+        *,
+        size: tuple[int, int],
+        seed: int,
+        run: RunConfig,
+    ) -> None:
+        self.model, self.network, self.page, self.folder = model, network, page, page / name
+        self.size, self.seed, self.run = size, seed, run
+        self.pictures: list[Picture] = []
+        self._done = 0  # picture-steps of the takes that are finished
+        self._rendering: Rendering | None = None
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End after the current step; the take in work raises Stopped."""
+        self._stopping = True
+        if self._rendering is not None:
+            self._rendering.stop()
+
+    def render(self, take: Take) -> Generator[Event, None, Sheet]:
+        """Carry out a take; yields its events, its progress on top of the earlier takes', and returns its pictures."""
+        if self._stopping:
+            raise Stopped
+        store = Store(self.folder / take.part)
+        frames = ANIMATION_FRAMES if take.animate else 0
+        self._rendering = rendering = Rendering(
+            self.model,
+            take.targets,
+            self.config(take),
+            self.run,
+            snapshots=take.snapshots,
+            frames=frames,
+            store=store,
+        )
+        for event in rendering:
+            yield replace(event, done=self._done + event.done) if isinstance(event, Progress) else event
+        if not rendering.complete:
+            store.clear()  # a demo starts anew
+            raise Stopped
+        self._done += rendering.total
+        sheet = rendering.sheet()
+        sheet.save(store.folder / "sheet.png")
+        self.pictures += sheet
+        return sheet
+
+    def config(self, take: Take) -> RenderConfig:
+        """The settings of a take."""
+        return RenderConfig(self.size, take.steps, self.seed, optimizer=OptimizerConfig(redirect=take.redirect))
+
+    def command(self, take: Take) -> str:
+        """The command line that makes the pictures of a take, for a POSIX shell."""
+        words = ["phosphene", "render", self.network[0], *take.targets, *self.network[1:]]
+        words += ["--size", "x".join(map(str, self.size)) if self.size[0] != self.size[1] else str(self.size[0])]
+        words += ["--steps", str(take.steps), "--seed", str(self.seed)]
+        words += [] if take.redirect else ["--no-redirect"]
+        words += ["--snapshots", ",".join(map(str, take.snapshots))] if take.snapshots else []
+        words += ["--animate"] if take.animate else []
+        words += [] if self.run.device == "auto" else ["--device", self.run.device]
+        words += ["--out", (self.folder / take.part).as_posix()]
+        return shlex.join(words)
+
+    def figure(self, picture: Picture, caption: tuple[str, ...], *, suffix: str = "") -> Figure:
+        """A picture, or with `suffix` a snapshot or film of it, as a figure of the page.
+
+        A picture that failed says so in its caption.
+        """
+        assert picture.path is not None  # every take writes its pictures
+        still = picture.path.relative_to(self.page).as_posix()
+        width, height = picture.image().size
+        state = () if picture.status == "ok" else (f"{picture.status}: {picture.reason}",)
+        film = suffix == ".webp"
+        return Figure(
+            still.removesuffix(".png") + suffix if suffix else still,
+            f"{'film of the picture' if film else 'picture'} optimized for {picture.target}",
+            width,
+            height,
+            (*caption, *state),
+            "animation" if film else "image",
+            still if film else "",
+        )
+
+
+def short(value: float) -> str:
+    """A measured number for a caption: three digits or the whole number, without powers of ten where it can be."""
+    return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+Work: TypeAlias = Generator[Event, None, Section]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One subject of the demo.
+
+    name: of its folder and its anchor on the page. steps: picture-steps that it takes at most, for the progress of the
+    whole. make: does the work and returns the section; where the network cannot serve, one with a note and no figures.
+    """
+
+    name: str
+    title: str
+    steps: int
+    make: Callable[[Stage], Work]
+
+    def section(
+        self,
+        *,
+        text: tuple[str, ...] = (),
+        figures: tuple[Figure, ...] = (),
+        commands: tuple[str, ...] = (),
+        note: str = "",
+        columns: int = 4,
+    ) -> Section:
+        """A section under this piece's name and title."""
+        return Section(self.name, self.title, text, figures, commands, note, columns)

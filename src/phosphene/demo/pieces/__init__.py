@@ -1,0 +1,14 @@
+"""The pieces of the demo, in the order of the page. A new one is a file here and an entry in `PIECES`."""
+
+from phosphene.demo.piece import Piece
+from phosphene.demo.pieces import animation, classes, layer, logit_or_probability, silent
+
+PIECES: tuple[Piece, ...] = (
+    classes.PIECE,
+    layer.PIECE,
+    logit_or_probability.PIECE,
+    silent.PIECE,
+    animation.PIECE,
+)
+
+__all__ = ["PIECES"]

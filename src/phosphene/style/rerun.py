@@ -1,0 +1,152 @@
+"""Making a painting again from the recipe inside it, and the pictures that it was made from.
+
+A recipe names its pictures by the SHA-256 of their pixels. Whoever reruns it shows some files, in any order, and each
+is known by its pixels: nobody needs to remember which was the content. A picture that is missing or was changed is told
+before anything is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phosphene.engine.again import (
+    MAX_HISTORY,
+    MAX_STEPS,
+    check_bounds,
+    check_variant,
+    check_weights,
+    differences,
+    field,
+    recorded_model,
+    same_device,
+)
+from phosphene.errors import RecipeError, UsageError
+from phosphene.media import pixels_sha256
+from phosphene.models import Model
+from phosphene.models.normalized import VARIANT as NORMALIZED
+from phosphene.recipe import RunConfig, StyleConfig, check_schema, from_json
+from phosphene.style.api import Painter
+from phosphene.style.inputs import Given, Inputs, Mask, read
+from phosphene.style.method import method
+from phosphene.style.network import normalized_by_folder
+from phosphene.style.painting import Painting
+from phosphene.style.record import KIND
+
+MAX_STYLES = 64
+MAX_SIDE = 1 << 15  # pixels
+DIGITS = 12  # of a SHA-256, in messages
+
+
+@dataclass(frozen=True)
+class Repainted:
+    """A painting made again. same: whether all 8-bit levels are equal. differences: what differs since."""
+
+    painting: Painting
+    same: bool
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Files that were given, by the SHA-256 of their pixels."""
+
+    files: dict[str, tuple[Path, Given]]
+
+    def find(self, named: Any, what: str, missing: list[str]) -> tuple[Path, Given] | None:
+        """The file of an input as a recipe names it; what is not there is added to `missing`."""
+        wanted = field({"inputs": {what: named}}, str, "inputs", what, "sha256")
+        found = self.files.get(wanted)
+        if found is None:
+            missing.append(f"the {what} picture (sha256 {wanted[:DIGITS]})")
+        return found
+
+
+def prepare(
+    recipe: dict[str, Any],
+    files: Sequence[str | Path] = (),
+    *,
+    model: Model | None = None,
+    weights: str | Path | None = None,
+    normalize: str | Path | None = None,
+    device: str | None = None,
+    anyway: bool = False,
+) -> Painter:
+    """The painting that a recipe describes, checked and not yet begun.
+
+    files: the pictures and masks that it was made from, in any order. normalize: the folder that its channels were
+    measured on, if one was given. model: needed when its network is Python code. anyway: also with other weights.
+    Raises RecipeError when the recipe cannot be carried out here.
+    """
+    check_schema(recipe, "the recipe")
+    if recipe.get("kind") != KIND:
+        raise RecipeError(f"this recipe is of kind {recipe.get('kind')!r:.80}, not {KIND!r}")
+    config = from_json(StyleConfig, field(recipe, dict, "method"), where="method")
+    check_bounds(
+        {
+            "pixels a side": (config.size, 1, MAX_SIDE),
+            "pixels a style's side": (round(config.size * config.style_scale), 1, MAX_SIDE),
+            "steps": (config.steps or 1, 1, MAX_STEPS),
+            "gradient pairs": (config.history or 1, 1, MAX_HISTORY),
+        }
+    )
+    precision, was_on = field(recipe, str, "environment", "precision"), field(recipe, str, "environment", "device")
+    inputs = found_inputs(field(recipe, dict, "inputs"), Shown(dict(_known(files))))
+    network = model if model is not None else recorded_model(recipe, weights)
+    check_weights(recipe, network, anyway=anyway)
+    try:
+        if normalize is not None:
+            network = normalized_by_folder(network, method(config, network)[0], normalize)
+        elif any(str(word).startswith(NORMALIZED) for word in recipe["model"].get("variant", [])) and model is None:
+            raise RecipeError("its channels were measured on a folder of pictures; give it with --normalize DIR")
+        check_variant(recipe, network)
+        run = RunConfig(device=device or same_device(was_on), precision=precision)  # type: ignore[arg-type]
+        return Painter(network, inputs, config, run)
+    except UsageError as error:
+        raise RecipeError(f"the recipe cannot be carried out: {error}") from error
+
+
+def compare(recipe: dict[str, Any], painter: Painter, painting: Painting) -> Repainted:
+    """What came out, beside what the recipe says came out the first time."""
+    result = recipe.get("result")
+    same = isinstance(result, dict) and result.get("pixels_sha256") == pixels_sha256(painting.pixels)
+    return Repainted(painting, same, differences(recipe, painter.made.model, painter.made.arithmetic))
+
+
+def found_inputs(named: dict[str, Any], shown: Shown) -> Inputs:
+    """The inputs that a recipe names, from files. Raises RecipeError that lists all that are missing."""
+    styles = field({"inputs": named}, list, "inputs", "styles")
+    if len(styles) > MAX_STYLES:
+        raise RecipeError(f"the recipe names {len(styles)} styles; sensible is up to {MAX_STYLES}")
+    missing: list[str] = []
+
+    def picture(part: Any, what: str) -> Given | None:
+        found = None if part is None else shown.find(part, what, missing)
+        return None if found is None else found[1]
+
+    def mask(part: Any, what: str) -> Mask | None:
+        found = None if part is None else shown.find(part, what, missing)
+        return None if found is None else Mask(found[0], part.get("color"))
+
+    def masks(key: str) -> dict[int, Mask]:
+        parts = [(part, mask(part, key.rstrip("s"))) for part in field({"inputs": named}, list, "inputs", key)]
+        return {field(part, int, "style"): found for part, found in parts if found is not None}
+
+    content, start = picture(named.get("content"), "content"), picture(named.get("start"), "start")
+    pictures = [picture(part, f"style {k}") for k, part in enumerate(styles, 1)]
+    drawn, parts, leave = masks("masks"), masks("style_masks"), mask(named.get("leave"), "leave")
+    if missing:
+        raise RecipeError(f"{', '.join(missing)}: not among the files given; add it with --input FILE")
+    try:
+        weights = tuple(float(weight) for weight in named.get("weights", []))
+        return Inputs(content, tuple(filter(None, pictures)), weights, drawn, parts, leave, start)
+    except (UsageError, TypeError, ValueError) as error:
+        raise RecipeError(f"the recipe cannot be carried out: {error}") from error
+
+
+def _known(files: Sequence[str | Path]) -> Iterator[tuple[str, tuple[Path, Given]]]:
+    for file in files:
+        given = read(file, "input")
+        yield given.sha256, (Path(file), given)

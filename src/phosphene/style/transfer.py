@@ -1,0 +1,359 @@
+"""Style transfer: one picture with the content of another and the style of one or several more.
+
+    for event in Transfer(model, Job(content, styles), config): ...
+
+Gatys, Ecker and Bethge 2015 (arXiv 1508.06576): content is the activations of a layer, style the correlations of the
+responses over several; a picture is optimised until it has both. It goes up a ladder of scales, each started from the
+result of the one before. One picture is one problem of one row on the one engine loop.
+
+Departures: the picture is optimised in the Fourier basis (`signals/fourier.py`). There L-BFGS needs a quarter of the
+evaluations that it needs on pixels, and the colors of large areas, which pixels move one by one, move at once. A start
+from the content starts every scale from it: what is carried up is how the picture differs, so no detail is lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from phosphene.engine import Arithmetic, Step, arithmetic, optimize
+from phosphene.engine.batching import is_out_of_memory
+from phosphene.errors import PhospheneError, RecipeError, UsageError
+from phosphene.models import Model
+from phosphene.objectives import INPUT, aim
+from phosphene.objectives.statistics import MASK
+from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, StyleConfig, TransformConfig
+from phosphene.seeds import Generators
+from phosphene.signals import Fourier, Pixels, Signal
+from phosphene.style.average import Average
+from phosphene.style.job import Job as Job
+from phosphene.style.job import Style as Style
+from phosphene.style.job import finished, prepared
+from phosphene.style.ladder import covering, enlarged, fitted, resized, rungs
+from phosphene.style.method import Method, check_start, joined, method
+from phosphene.style.network import adapted
+from phosphene.style.terms import Ledger as Ledger
+from phosphene.style.terms import named_terms, style_number
+from phosphene.transforms import build
+
+NO_LOW_PASS = 1.7  # cycles per pixel: a style may have any frequency, and what has none stays as it was
+NOISE = 0.1  # deviation of a start from noise, in the basis's own units: ten times a feature's faint start
+GRAY = 0.5  # what is not a number is shown as
+STILL = TransformConfig(transforms="none")
+
+
+@dataclass(frozen=True)
+class ScaleBegun:
+    """A scale of the ladder begins. number: from 1; size: (height, width)."""
+
+    number: int
+    of: int
+    size: tuple[int, int]
+    steps: int
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """A step was done. done, total: of the whole, weighted by the pixels of each scale. losses: by term, on the device,
+    in the order of `Transfer.terms`. step: the engine's own record."""
+
+    done: float
+    total: float
+    number: int
+    step: Step
+    losses: Tensor
+
+
+@dataclass(frozen=True)
+class Painted:
+    """The result of a transfer.
+
+    picture: (3, h, w) in [0, 1] on the CPU, or (4, h, w) where the content has transparency. losses: of the optimized
+    picture, by term, weighted. history: (scale, step, total) of every step. traces: beside it the losses by term.
+    evaluations: of the loss and its gradient. status: "ok", "interrupted", or "degenerate" for the reason given.
+    """
+
+    picture: Tensor
+    losses: dict[str, float]
+    history: tuple[tuple[int, int, float], ...]
+    evaluations: int
+    seconds: float
+    status: str
+    traces: tuple[tuple[float, ...], ...] = ()
+    reason: str = ""
+
+
+Event: TypeAlias = ScaleBegun | StepDone | Painted
+
+
+class Transfer:
+    """One style transfer as a stream of events; iterate once. The last event is `Painted`.
+
+    Construction checks everything that can be wrong: the pictures go through the network once, at the coarsest scale.
+    `stop()` ends it after the current step and keeps the picture. Raises UsageError for what cannot be meant.
+    """
+
+    def __init__(self, model: Model, job: Job, config: StyleConfig, run: RunConfig = RunConfig()) -> None:
+        self.config, self.run = config, run
+        self.job = prepared(job, config.keep_colors)
+        self.method, notes = method(config, model)
+        check_start(self.method.start)
+        self.terms = named_terms(self.method, self.job)
+        network, more = adapted(model, self.method, config, self.job)
+        self.notes = [*notes, *more]
+        self.arithmetic = a = arithmetic_for(self.method, run)
+        self.model = network.prepared(a.device, dtype=a.dtype, memory_format=a.memory_format)
+        self.canvas = self.job.canvas
+        self.sides = rungs(config.size, self.method.smallest)
+        self.history: list[tuple[int, int, float]] = []
+        self.traces: list[tuple[float, ...]] = []
+        self.evaluations, self.seconds = 0, 0.0
+        self._number, self._average = 0, Average(self.method.average)
+        self._step: Step | None = None
+        self._signal: Signal | None = None
+        self._stopping = False
+        self._state: dict[str, Any] | None = None
+        self._resumed = False
+        self._first: Ledger | None = self._checked()
+
+    def stop(self) -> None:
+        """End after the current step."""
+        self._stopping = True
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """(height, width) of each scale, the last one of the result."""
+        return [fitted(*self.canvas, side) for side in self.sides]
+
+    def steps(self, number: int) -> int:
+        """Steps at a scale, from 0."""
+        return self.method.steps if number == len(self.sides) - 1 else self.method.coarse_steps
+
+    def current(self) -> Tensor:
+        """The picture as it is (3, h, w) on the CPU; for use between two events."""
+        assert self._signal is not None, "nothing has begun"
+        return self._average.picture(self._signal)[0].float().clamp(0, 1).cpu()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `resume` needs; for use after a `StepDone`."""
+        assert self._step is not None, "no step was done"
+        return {
+            "scale": self._number,
+            "engine": self._step.state(),
+            "average": self._average.state(),
+            "history": self.history,
+            "traces": self.traces,
+            "evaluations": self.evaluations,
+            "seconds": self.seconds,
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from the state of an earlier transfer of the same kind as if it had never ended; before iterating.
+
+        Raises RecipeError when it is of another one.
+        """
+        try:
+            self._number, self.evaluations, self.seconds = state["scale"], state["evaluations"], state["seconds"]
+            self.history = [(scale, step, total) for scale, step, total in state["history"]]
+            self.traces = [tuple(trace) for trace in state["traces"]]
+            self._average.restore(state["average"])
+            self._state = state["engine"]
+            self._resumed = True
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecipeError("the saved state is not of this run; delete it to start anew") from error
+        self._first = self._first if self._number == 0 else None
+
+    def __iter__(self) -> Iterator[Event]:
+        began = time.perf_counter() - self.seconds
+        costs = [h * w * self.steps(k) for k, (h, w) in enumerate(self.sizes)]
+        picture: Tensor | None = None
+        reason = ""
+        ledger, size = self._first, self.sizes[self._number]
+        for number in range(self._number, len(self.sides)):
+            size, self._number, self._step = self.sizes[number], number, None
+            yield ScaleBegun(number + 1, len(self.sides), size, self.steps(number))
+            ledger = self._taken(number)
+            self._signal = signal = self.signal(size, picture)
+            for step in self._optimized(ledger, signal, number):
+                self._step, self.seconds = step, time.perf_counter() - began
+                losses = self._note(ledger, number, step)
+                yield StepDone(
+                    sum(costs[:number]) + step.i / self.steps(number) * costs[number],
+                    sum(costs),
+                    number + 1,
+                    step,
+                    losses,
+                )
+                if self._stopping:
+                    break
+            picture = self._average.picture(signal)
+            self._average.clear()
+            self._resumed = False
+            reason = self._failure(picture)
+            if self._stopping or reason:
+                break
+        assert picture is not None  # a ladder has at least one rung
+        assert ledger is not None
+        self.seconds = time.perf_counter() - began
+        yield self._painted(picture, ledger, "interrupted" if self._stopping else "ok", reason)
+
+    def interrupted(self) -> Painted:
+        """The picture as it is, for use after an interruption between two events."""
+        assert self._signal is not None
+        ledger = self.ledger(self._signal.size)
+        return self._painted(self._average.picture(self._signal), ledger, "interrupted", "")
+
+    def _painted(self, picture: Tensor, ledger: Ledger, status: str, reason: str) -> Painted:
+        losses = self._losses(ledger, picture)
+        plain = picture[0].float().nan_to_num(GRAY).clamp(0, 1).cpu()
+        return Painted(
+            finished(plain, self.job, self.config.keep_colors),
+            losses,
+            tuple(self.history),
+            self.evaluations,
+            self.seconds,
+            "degenerate" if reason else status,
+            tuple(self.traces),
+            reason,
+        )
+
+    def _note(self, ledger: Ledger, number: int, step: Step) -> Tensor:
+        """Take down what a step did; the losses by term."""
+        if self._resumed and self.method.optimizer == "lbfgs":
+            ledger.entries.pop(0)  # where the last step ended: an unbroken run remembers it
+        self._resumed = False
+        self.evaluations += len(ledger.entries)
+        losses = ledger.best()
+        self._average.add(step.signal)
+        trace = tuple(losses.tolist())
+        self.traces.append(trace)
+        self.history.append((number + 1, step.i, sum(trace)))
+        return losses
+
+    def _losses(self, ledger: Ledger, picture: Tensor) -> dict[str, float]:
+        """The losses of a picture by term: a line search may end beside the last point that it looked at."""
+        with torch.no_grad():
+            acts = {INPUT: picture, **self.model.activations(picture, ledger.layers - {INPUT})}
+            ledger(acts, torch.zeros(1, dtype=torch.int64, device=picture.device))
+        return dict(zip(self.terms, ledger.best().tolist(), strict=True))
+
+    def _failure(self, picture: Tensor) -> str:
+        """Why a picture is none; "" where all is well."""
+        if self._step is not None and int(self._step.broken[0]):
+            return f"the gradient stopped being finite at step {int(self._step.broken[0])}; a smaller --lr may help"
+        return "" if bool(picture.isfinite().all()) else "the picture's values stopped being finite"
+
+    def _optimized(self, ledger: Ledger, signal: Signal, number: int) -> Iterator[Step]:
+        m = self.method
+        optimizer = OptimizerConfig(m.optimizer, m.lr, history=m.history, redirect=False)
+        config = RenderConfig(signal.size, self.steps(number), self.config.seed, transform=STILL, optimizer=optimizer)
+        transform = build(STILL, size=signal.size, steps=config.steps)
+        state, self._state = self._state, None
+        return optimize(ledger, self.model, signal, transform, config, state=state)
+
+    def _checked(self) -> Ledger:
+        """The ledger of the first scale to come: what the network cannot take is found here."""
+        height, width = self.sizes[self._number]
+        try:
+            return self.ledger((height, width))
+        except PhospheneError:
+            raise
+        except (RuntimeError, AssertionError, ValueError, IndexError, TypeError) as error:
+            if is_out_of_memory(error):
+                raise PhospheneError(f"out of memory at {width}x{height}; use a smaller --size") from error
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UsageError(
+                f"{self.model.name} cannot take these pictures at {width}x{height} pixels ({reason:.120}); "
+                "use a larger --size or --smallest, or shallower layers"
+            ) from error
+
+    def _taken(self, number: int) -> Ledger:
+        """The ledger of a scale; the first one is there already."""
+        ledger, self._first = self._first, None
+        return ledger if ledger is not None else self.ledger(self.sizes[number])
+
+    def ledger(self, size: tuple[int, int]) -> Ledger:
+        """The terms, aimed at the pictures as they are at a scale."""
+        regions = {f"{MASK}{name}": self._at(mask, size) for name, mask in self.job.regions.items()}
+        terms = joined(list(self.terms.values())).bind(self.model)
+        needed = terms.layers - {INPUT}
+
+        def reference(name: str) -> tuple[Mapping[str, Tensor], Tensor | None]:
+            if name == "content":
+                assert self.job.content is not None
+                return self._activations(self._at(self.job.content, size), needed), None
+            style = self.job.styles[style_number(name) - 1]
+            longer = self.config.style_scale * max(size)
+            place = fitted(int(style.picture.shape[1]), int(style.picture.shape[2]), longer)
+            part = None if style.part is None else self._at(style.part, place)
+            return self._activations(self._at(style.picture, place), needed), part
+
+        aimed = aim(terms, reference)
+        return Ledger(aimed.children if len(self.terms) > 1 else (aimed,), regions)
+
+    def signal(self, size: tuple[int, int], before: Tensor | None) -> Signal:
+        """The picture at a scale, at its start. before: (1, 3, h, w), the result of the scale below."""
+        kind: Signal
+        if self.method.signal == "fourier":
+            kind = Fourier(1, size=size, cutoff=NO_LOW_PASS)
+        else:
+            kind = Pixels(1, size=size, decorrelate=False)
+        start = self._start(size) if before is None else self._carried(before, size)
+        if start is None:
+            kind.start(Generators(self.config.seed, ["style"]), NOISE)
+        else:
+            kind.encode(start.cpu())
+        return kind.to(self.arithmetic.device)
+
+    def _carried(self, before: Tensor, size: tuple[int, int]) -> Tensor:
+        """The result of the scale below at the next size."""
+        from_content = self.job.start is None and self.method.start == "content"
+        if self.job.content is None or not (from_content and self.method.details):
+            return resized(before, size)
+        below = (int(before.shape[2]), int(before.shape[3]))
+        change = enlarged(before - self._at(self.job.content, below), size)
+        return (self._at(self.job.content, size) + change).clamp(0, 1)
+
+    def _start(self, size: tuple[int, int]) -> Tensor | None:
+        """The picture that the first scale starts from; None for noise."""
+        job, name = self.job, self.method.start
+        if job.start is not None:
+            return self._at(job.start, size)
+        if name == "noise" or (name == "content" and job.content is None):
+            return None
+        if name == "white":
+            return torch.ones(1, 3, *size)
+        if name == "content":
+            assert job.content is not None
+            return self._at(job.content, size)
+        if not job.styles:
+            raise UsageError("there is no style picture to start from")
+        return covering(job.styles[0].picture[None], size)
+
+    def _at(self, picture: Tensor, size: tuple[int, int]) -> Tensor:
+        """(c, h, w) -> (1, c, *size) on the device."""
+        return resized(picture[None].to(self.arithmetic.device), size)
+
+    def _activations(self, x: Tensor, layers: frozenset[str]) -> dict[str, Tensor]:
+        with torch.no_grad():
+            return self.model.activations(x, layers)
+
+
+def arithmetic_for(made: Method, run: RunConfig) -> Arithmetic:
+    """Where and how the network computes: float32 under L-BFGS unless something else is asked for.
+
+    Its line search decides by small differences, and what bfloat16 rounds depends on where in memory it lies.
+    """
+    precise = made.optimizer == "lbfgs" and run.precision == "auto"
+    return arithmetic(replace(run, precision="float32") if precise else run)
+
+
+def paint(model: Model, job: Job, config: StyleConfig, run: RunConfig = RunConfig()) -> Painted:
+    """Carry out a transfer and give its result."""
+    painted = [event for event in Transfer(model, job, config, run) if isinstance(event, Painted)]
+    return painted[-1]
