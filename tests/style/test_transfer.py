@@ -194,7 +194,7 @@ def test_luminance_only_keeps_the_chroma_of_the_content(vgg: Model) -> None:
     luma = torch.tensor((0.299, 0.587, 0.114))
     chroma = [x - torch.einsum("c,chw->hw", luma, x) for x in (painted.picture, waves())]
     cosine = torch.cosine_similarity(*(x.flatten() for x in chroma), dim=0)
-    assert cosine > 0.99
+    assert cosine > 0.98  # what leaves the gamut loses chroma
 
 
 @pytest.mark.parametrize("start", ["content", "noise", "white", "style"])
