@@ -78,8 +78,9 @@ will do, {side} is its own. License: MIT, as the package.
   labelled ones, crowded scenes of the generator, and crops of {photos} free photographs, those of scikit-image
   ({credits}). No painting and no picture of a benchmark was trained on.
 
-The weights are the average over the last steps, the batch normalization is folded in, and the same arguments on the
-same machine give the same file.
+The weights are the average over the last steps, with the batch normalization folded in. A short training that is run
+twice gives the same file (`tests/tools`). For these weights that is not shown: their two parts were trained in separate
+processes while the tool was being written, and no uninterrupted run has been compared with them.
 
 ![Accuracy and what of the teacher is not explained, along the training](pictures/minivgg-training.svg)
 
@@ -101,7 +102,8 @@ Most often confused: {confused}.
 ### Known truth
 
 The picture of each class (`logit:CLASS`, {truth_size} pixels, {truth_steps} steps), measured without the network by
-`tools/minivgg_truth.py`. A second network, trained from another seed, names {transfer} of the {classes} pictures right.
+`tools/minivgg_truth.py`. A second network, trained from another seed on fewer pictures, names {transfer} of the
+{classes} pictures right.
 
 | class | truth | measured |
 |---|---|---|
