@@ -13,7 +13,19 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "phosphene"
 
 LAYERS = (
-    ("errors", "recipe", "seeds", "files", "media", "metadata", "contact", "natural", "version", "textures"),
+    (
+        "errors",
+        "jsondata",
+        "recipe",
+        "seeds",
+        "files",
+        "media",
+        "metadata",
+        "contact",
+        "natural",
+        "version",
+        "textures",
+    ),
     ("signals", "transforms", "objectives", "models"),
     ("engine",),
     ("features", "style", "examples", "study", "audio", "atlas"),

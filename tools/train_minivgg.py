@@ -8,9 +8,14 @@ arXiv 1412.6550), on the labelled pictures, on crowded scenes and on photographs
 features are good for naming patterns and poor for style. The result is the average of the weights over the last steps,
 with the batch normalization folded in, as float16.
 
-There are two parts: pictures of three sizes, so that a class is known at every size; then pictures of the network's own
-size alone, behind thin veils. The same arguments on the same machine give the same weights. `--pictures` and `--finish`
-are the lengths of the parts; all other settings are constants below.
+There are two parts, both with most pictures behind thin veils, and with parts of one picture laid into another, whose
+label then is both, by their areas (CutMix, Yun et al. 2019, arXiv 1905.04899): the logit of a class then grows with
+the part of the picture that shows it, and a red patch on a green ground is not redder than red. First pictures of
+three sizes, so that a class is known at every size. Then pictures of the network's own size alone, each pushed a
+little way to where its class is harder to see (adversarial training, Madry et al. 2017, arXiv 1706.06083; one step,
+Wong et al. 2020, arXiv 2001.03994): what the logits of such a network climb towards is what people would draw
+(Engstrom et al. 2019, arXiv 1906.00945). The same arguments on the same machine give the same weights. `--pictures`
+and `--finish` are the lengths of the parts; all other settings are constants below.
 """
 
 from __future__ import annotations
@@ -37,7 +42,7 @@ from phosphene.models.minivgg import BLOCKS, SPEC, minivgg
 from phosphene.textures import CLASSES, Textures
 from phosphene.textures.scene import natural
 
-SIZES = (64, 128, 96, 64, 128)  # pixels, batch by batch: a class must be known at every size
+SIZES = (64, 128, 64, 96, 64)  # pixels, batch by batch: a class must be known at every size
 LABELLED, SCENES = 64, 24  # of a batch at 64 pixels; larger pictures come in smaller batches
 TAUGHT = 3  # every third batch has scenes and a teacher; no divisor of the sizes' five, so that all sizes are taught
 PEAK_LR, WEIGHT_DECAY, WARM_UP = 3e-3, 0.02, 0.08  # AdamW; the rate rises for 8 % of the steps, then falls as a cosine
@@ -48,13 +53,15 @@ CALIBRATED = 40  # batches on which the statistics of the averaged network are m
 FINISH_LR = 1e-3  # peak rate of the second part
 LAST_SIZE = SPEC.size[0]  # pixels, in the second part: the batch normalization's statistics differ with the size
 VEIL, VEILS = 0.45, 2  # largest share of the veil; its series of random numbers
+MIXED, MIXES = 0.5, 3  # share of pictures into which another is laid; their series of random numbers
+PUSH = 2.0  # largest length of an adversarial step in the second part: L2 over a picture's values in [0, 1]
 HELD_OUT, SHIFTED = 1_000_003, 2_000_003  # seeds of the test pictures; training uses its own small seed
 TESTED = 64 * 40  # pictures of each test set
 REPORT_EVERY = 100  # steps
 
 
 class Batches(Dataset[tuple[np.ndarray, np.ndarray]]):
-    """Batch k as (n, size, size, 3) uint8 pictures, the labelled ones first, and their labels."""
+    """Batch k as (n, size, size, 3) uint8 pictures, the labelled ones first, and how much of each class is in those."""
 
     def __init__(self, pictures: int, finish: int, seed: int, photos: Sequence[Path]) -> None:
         crops = [read(path) for path in photos]
@@ -78,9 +85,25 @@ class Batches(Dataset[tuple[np.ndarray, np.ndarray]]):
         data = self.data[size]
         named = [shuffled(i) for i in range(first, first + labelled)]
         pictures = [data.array(i) for i in named] + [data.scene(first + i) for i in range(scenes)]
-        if k >= self.first:
-            pictures[:labelled] = [veiled(data, x, i) for x, i in zip(pictures, named, strict=False)]
-        return np.stack(pictures), np.array([data.label(i) for i in named])
+        shares = np.eye(len(CLASSES), dtype=np.float32)[[data.label(i) for i in named]]
+        seen, classes = np.stack(pictures), shares.copy()
+        for j, i in enumerate(named):
+            c = data.canvas(i, MIXES)
+            if c.chance(MIXED):
+                other = (j + 1) % labelled
+                box, area = patch(c.rng, size)
+                seen[j][box] = pictures[other][box]
+                classes[j] = (1 - area) * shares[j] + area * shares[other]
+            seen[j] = veiled(data, seen[j], i)
+        return seen, classes
+
+
+def patch(rng: np.random.Generator, size: int) -> tuple[tuple[slice, slice], float]:
+    """A rectangle of any area and place in a picture, cut off at its rim; and its share of the picture."""
+    side = size * np.sqrt(rng.random())
+    edges = [np.clip(np.rint(rng.random() * size + np.array([-side, side]) / 2), 0, size).astype(int) for _ in "yx"]
+    (top, bottom), (left, right) = edges
+    return (slice(top, bottom), slice(left, right)), float((bottom - top) * (right - left)) / size**2
 
 
 def veiled(data: Textures, picture: np.ndarray, index: int) -> np.ndarray:
@@ -146,6 +169,18 @@ class Student(nn.Module):
             if taught and name in TEACHER_LAYERS:
                 guesses.append(self.maps[len(guesses)](x))
         return x, guesses
+
+
+def pushed(student: Student, x: Tensor, y: Tensor, *, bfloat16: bool) -> Tensor:
+    """The batch with its labelled pictures moved along the gradient of their loss, each by up to PUSH."""
+    start = x[: len(y)].clone().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        logits, _ = student(start, len(y), False)
+    (slope,) = torch.autograd.grad(cross_entropy(logits.float(), y, reduction="sum"), start)
+    length = PUSH / SPEC.std[0] * torch.rand(len(y))
+    step = slope * (length / slope.flatten(1).norm(dim=1).clamp(min=1e-12))[:, None, None, None]
+    low, high = (0 - SPEC.mean[0]) / SPEC.std[0], (1 - SPEC.mean[0]) / SPEC.std[0]
+    return torch.cat([(start.detach() + step).clamp(low, high), x[len(y) :]])
 
 
 def bare(data: Textures, first: int) -> Iterator[np.ndarray]:
@@ -216,8 +251,9 @@ def train(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     if teacher:
         teacher.calibrate([batches[k * TAUGHT % len(batches)][0] for k in range(len(SIZES))])
     student = Student(teacher).to(memory_format=torch.channels_last)
-    yield from learn(args, student, teacher, batches, range(batches.first), PEAK_LR, AVERAGES[0])
-    yield from learn(args, student, teacher, batches, range(batches.first, len(batches)), FINISH_LR, AVERAGES[1])
+    first, second = range(batches.first), range(batches.first, len(batches))
+    yield from learn(args, student, teacher, batches, first, PEAK_LR, AVERAGES[0], pushing=False)
+    yield from learn(args, student, teacher, batches, second, FINISH_LR, AVERAGES[1], pushing=True)
     calibrate(student.net, bare(batches.data[LAST_SIZE], args.pictures + args.finish))
     save_file(folded(student.net.eval()), args.out / "minivgg.safetensors")
 
@@ -230,6 +266,8 @@ def learn(
     which: range,
     peak: float,
     decay: float,
+    *,
+    pushing: bool,
 ) -> Iterator[dict[str, Any]]:
     """Train the student on some of the batches; it ends as the average of its weights over the last steps."""
     average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
@@ -238,8 +276,10 @@ def learn(
     log, layers = Log(), [1.0] * len(TEACHER_LAYERS)
     student.train()
     loader = DataLoader(batches, batch_size=None, sampler=which, num_workers=args.workers, collate_fn=None)
-    for step, (pictures, labels) in enumerate(loader, 1):
-        x, y = to_input(pictures), torch.as_tensor(labels)
+    for step, (pictures, classes) in enumerate(loader, 1):
+        x, y = to_input(pictures), torch.as_tensor(classes)
+        if pushing:
+            x = pushed(student, x, y, bfloat16=args.bfloat16)
         with torch.autocast("cpu", torch.bfloat16, enabled=args.bfloat16):
             taught = teacher is not None and len(pictures) > len(y)
             logits, guesses = student(x, len(y), taught)
@@ -271,7 +311,7 @@ class Log:
         self.step += 1
         self.seen += len(y)
         self.losses.append(loss)
-        self.right.append(float((logits.argmax(1) == y).float().mean()))
+        self.right.append(float((logits.argmax(1) == y.argmax(1)).float().mean()))
 
     def line(self) -> dict[str, Any]:
         """Means since the last line, and what there was in all."""
@@ -310,8 +350,8 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("build/minivgg"))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--pictures", type=int, default=100_000)
-    parser.add_argument("--finish", type=int, default=16_000, help="pictures of the second part")
+    parser.add_argument("--pictures", type=int, default=120_000)
+    parser.add_argument("--finish", type=int, default=28_000, help="pictures of the second part")
     parser.add_argument("--teacher", type=Path, help="the compressed VGG-19's encoders (vgg19_cd16x.safetensors)")
     parser.add_argument("--photos", type=Path, nargs="*", default=[], help="free photographs")
     parser.add_argument("--threads", type=int, default=1, help="of arithmetic; other numbers round differently")

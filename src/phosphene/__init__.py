@@ -37,12 +37,20 @@ if TYPE_CHECKING:
     from phosphene.objectives import L2 as L2
     from phosphene.objectives import TV as TV
     from phosphene.objectives import TV2 as TV2
+    from phosphene.objectives import Alignment as Alignment
+    from phosphene.objectives import Blur as Blur
     from phosphene.objectives import Border as Border
+    from phosphene.objectives import Caricature as Caricature
     from phosphene.objectives import Channel as Channel
     from phosphene.objectives import Content as Content
+    from phosphene.objectives import Custom as Custom
     from phosphene.objectives import Direction as Direction
+    from phosphene.objectives import Diversity as Diversity
+    from phosphene.objectives import Frequency as Frequency
     from phosphene.objectives import Gram as Gram
     from phosphene.objectives import Logit as Logit
+    from phosphene.objectives import LogProbability as LogProbability
+    from phosphene.objectives import Margin as Margin
     from phosphene.objectives import Moments as Moments
     from phosphene.objectives import Neuron as Neuron
     from phosphene.objectives import Objective as Objective
@@ -51,7 +59,10 @@ if TYPE_CHECKING:
     from phosphene.objectives import SlicedWasserstein as SlicedWasserstein
     from phosphene.objectives import WholeLayer as WholeLayer
     from phosphene.objectives import aim as aim
+    from phosphene.objectives import directions_of as directions_of
+    from phosphene.objectives import interpolate as interpolate
     from phosphene.objectives import parse as parse
+    from phosphene.objectives import whitened as whitened
     from phosphene.recipe import OptimizerConfig as OptimizerConfig
     from phosphene.recipe import RenderConfig as RenderConfig
     from phosphene.recipe import RunConfig as RunConfig
@@ -80,8 +91,10 @@ _HOME = {
         "normalize_activations", "style_layers", "to_input",
     ),
     "objectives": (
-        "Border", "Channel", "Content", "Direction", "Gram", "L1", "L2", "Logit", "Moments", "Neuron", "Objective",
-        "Opacity", "Probability", "SlicedWasserstein", "TV", "TV2", "WholeLayer", "aim", "parse",
+        "Alignment", "Blur", "Border", "Caricature", "Channel", "Content", "Custom", "Direction", "Diversity",
+        "Frequency", "Gram", "L1", "L2", "LogProbability", "Logit", "Margin", "Moments", "Neuron", "Objective",
+        "Opacity", "Probability", "SlicedWasserstein", "TV", "TV2", "WholeLayer", "aim", "directions_of", "interpolate",
+        "parse", "whitened",
     ),
     "recipe": ("OptimizerConfig", "RenderConfig", "RunConfig", "SignalConfig", "StyleConfig", "TransformConfig"),
     "signals": ("Fourier", "Pixels", "Signal"),

@@ -1,26 +1,21 @@
-"""Everything needed to make a picture again: the settings as frozen dataclasses, and the record as JSON.
+"""Everything that is needed to make a picture again: the settings, as frozen dataclasses.
 
 Each default of the project is written here and nowhere else: command-line flags, Python defaults, web forms and
-the recipe inside a picture are made from these fields. A record that a picture carries is data from a stranger:
-`from_json` checks every type and refuses a newer schema; nothing in it is ever run.
+the recipe inside a picture are made from these fields. `jsondata.py` takes them to JSON and back.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import sys
-import types
-import typing
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, Union
+from typing import Literal
 
-from phosphene.errors import RecipeError, UsageError
+from phosphene.errors import UsageError
+from phosphene.jsondata import SCHEMA as SCHEMA
+from phosphene.jsondata import check_schema as check_schema
+from phosphene.jsondata import from_json as from_json
+from phosphene.jsondata import to_json as to_json
 
-SCHEMA = 1
-
-C = TypeVar("C")
-
-
+SIGNAL_NAMES = ("fourier", "pixels", "maco", "cppn", "laplacian")
 STYLE_PRESETS = ("quality", "gatys2015", "gatys-notebook", "neural-style", "pytorch-tutorial")
 STYLE_CHOICES = {
     "preset": STYLE_PRESETS,
@@ -30,6 +25,13 @@ STYLE_CHOICES = {
     "signal": ("fourier", "pixels"),
     "optimizer": ("lbfgs", "adam"),
 }
+TEXTURE_SIDE = 8  # pixels: half of what reaches a VGG's fifth block
+TRADEOFF_RATIOS = {  # of alpha to beta
+    "gatys2015": (1e-5, 1e-4, 1e-3, 1e-2),  # the paper's columns
+    "quality": (1e-2, 1e-1, 1.0, 10.0),  # from about the preset's own 0.005 to hardly any style
+}
+TRADEOFF_SCALES = tuple(TRADEOFF_RATIOS)
+TRADEOFF_STARTS = ("content", "noise")
 
 
 def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -42,26 +44,47 @@ def _positive(name: str, value: float | None) -> None:
         raise UsageError(f"{name} must be positive, got {value}")
 
 
+def _at_least_one(name: str, value: int) -> None:
+    if value < 1:
+        raise UsageError(f"{name} must be at least 1, got {value}")
+
+
 @dataclass(frozen=True)
 class SignalConfig:
     """How the picture is parameterized."""
 
-    signal: Literal["fourier", "pixels"] = "fourier"
-    """Basis that is optimised: fourier (1/f-scaled real FFT, whitened color) or raw pixels."""
+    signal: Literal["fourier", "pixels", "maco", "cppn", "laplacian"] = "fourier"
+    """Basis that is optimised: fourier (1/f-scaled real FFT, whitened color), raw pixels, maco (phases of a fixed
+    natural spectrum), cppn (a formula of position, smooth at any size), or laplacian (a pyramid of bands)."""
     decay: float = 1.0
-    """Exponent of the 1/f amplitude spectrum (fourier); larger gives smoother, broader pictures."""
+    """Exponent of the 1/f amplitude spectrum (fourier, maco); larger gives smoother, broader pictures."""
     cutoff: float = 0.45
-    """Frequency in cycles per pixel where the fourier basis has faded out; 1.7 switches the low-pass off."""
+    """Frequency in cycles per pixel where a low-pass has faded out (fourier, maco); 1.7 switches it off."""
     noise_start: float = 0.01
-    """Standard deviation of the random start, in the basis's own units."""
+    """Standard deviation of the random start, in the basis's own units (maco starts from random phases always)."""
+    levels: int = 4
+    """Bands of the pyramid, each half as fine as the one before (laplacian)."""
+    natural: str | None = None
+    """File of `phosphene natural`: colors and spectrum of pictures of your own, in place of ImageNet's and 1/f."""
     decorrelate: bool = True
     """Optimise whitened colors (three-channel pictures only)."""
     alpha: bool = False
     """Optimise transparency too: an alpha channel, shown to the network over random backgrounds."""
+    transparency: bool = False
+    """Fade out what the unit did not look at: opacity from the gradients of all steps, as in MACO's figures."""
+    large: int | None = None
+    """Longer side in pixels of a second, larger file of each picture: a formula has no size (cppn)."""
 
     def __post_init__(self) -> None:
-        if self.signal not in ("fourier", "pixels"):
-            raise UsageError(f"no signal {self.signal!r}; choose fourier or pixels")
+        _choice("signal", self.signal, SIGNAL_NAMES)
+        _at_least_one("levels", self.levels)
+        if self.alpha and (self.transparency or self.signal == "maco"):
+            raise UsageError("alpha does not go with maco or transparency: use transparency without alpha")
+        if self.large is not None and (self.signal != "cppn" or self.transparency or self.large < 2):
+            raise UsageError(
+                f"large must be 2 pixels or more, with the signal cppn and without transparency; got {self.large} with "
+                f"{self.signal}"
+            )
         if self.decay < 0:
             raise UsageError(f"decay must not be negative, got {self.decay}")
         _positive("cutoff", self.cutoff)
@@ -146,13 +169,15 @@ class RunConfig:
     """Pictures optimised at once; chosen by memory when left out."""
     batch_shape: int | None = None
     """Fixed batch shape: batches are padded to it, so that no picture depends on its company."""
+    memory: float | None = None
+    """Gigabytes that may be used; what is free when left out."""
     checkpoint_every: int = 64
     """Steps between checkpoints for --resume; 0 writes none."""
 
     def __post_init__(self) -> None:
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise UsageError(f"no precision {self.precision!r}; choose auto, float32 or bfloat16")
-        for name in ("batch", "batch_shape"):
+        for name in ("batch", "batch_shape", "memory"):
             _positive(name, getattr(self, name))
         if self.checkpoint_every < 0:
             raise UsageError(f"checkpoint_every must not be negative, got {self.checkpoint_every}")
@@ -220,6 +245,8 @@ class StyleConfig:
     """Longer side of the first, coarsest scale in pixels; 0 works at full size alone."""
     details: bool | None = None
     """Start every scale with the content's own details (only from the content, on a ladder of scales)."""
+    warm: bool | None = None
+    """Start every scale with what the optimizer learned at the one below."""
     pooling: Literal["max", "average"] | None = None
     """Pooling of the network: its own max pooling, or the paper's average pooling."""
     normalized: bool | None = None
@@ -255,81 +282,90 @@ class StyleConfig:
                 _choice(name, getattr(self, name), choices)
 
 
-def to_json(value: Any) -> Any:
-    """Plain JSON data for a dataclass, tuple or scalar."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, (tuple, list)):
-        return [to_json(item) for item in value]
-    if isinstance(value, dict):
-        return {str(name): to_json(item) for name, item in value.items()}
-    return value
+@dataclass(frozen=True)
+class ReconstructConfig:
+    """Reconstructions: what `reconstruct` does besides its picture."""
+
+    size: int = 256
+    """Longer side of the pictures in pixels."""
+    steps: int = 200
+    """Steps of L-BFGS for each picture."""
+    seed: int = 0
+    """Seed of the noise that all pictures start from."""
+    content_layers: str | None = None
+    """Layers whose features are reconstructed, joined by commas; chosen for the network when left out."""
+    style_layers: str | None = None
+    """Layers of the style, shallow to deep, joined by commas; chosen for the network when left out."""
+    pooling: Literal["max", "average"] = "max"
+    """Pooling of the network: its own, or the paper's average pooling."""
+
+    def __post_init__(self) -> None:
+        _at_least_one("size", self.size)
+        _at_least_one("steps", self.steps)
+        _choice("pooling", self.pooling, STYLE_CHOICES["pooling"])
 
 
-def from_json(kind: type[C], data: Any, *, where: str = "recipe") -> C:
-    """The dataclass `kind` from plain JSON data; unknown keys are ignored, wrong types are refused.
+@dataclass(frozen=True)
+class TextureConfig:
+    """Texture synthesis: what `texture` does besides its example."""
 
-    Raises RecipeError that names the field.
-    """
-    if not isinstance(data, dict):
-        raise RecipeError(f"{where}: expected an object, got {data!r:.80}")
-    hints = typing.get_type_hints(kind)
-    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    values = {name: _coerce(hints[name], item, f"{where}.{name}") for name, item in data.items() if name in known}
-    try:
-        return kind(**values)
-    except (TypeError, UsageError) as error:
-        raise RecipeError(f"{where}: {error}") from error
+    size: int | tuple[int, int] | None = None
+    """Side of the picture in pixels, or height and width; the example's aspect, 256 at most, when left out."""
+    steps: int = 80
+    """Steps of L-BFGS at each scale."""
+    seed: int = 0
+    """Seed of the noise that it starts from."""
+    scale: float = 1.0
+    """Size of the pattern: 2 is twice that of the example, which is shrunk to the result's size first if larger."""
+    seamless: bool = False
+    """Make a tile: its right edge continues at its left one, its lower edge at its upper one."""
+    style_layers: str | None = None
+    """Layers that hold the style, joined by commas; chosen for the network when left out."""
 
-
-def check_schema(data: Any, where: str) -> None:
-    """Raise RecipeError unless `data` is a record of a schema that this version can read."""
-    if not isinstance(data, dict) or not isinstance(data.get("schema"), int):
-        raise RecipeError(f"{where} holds no phosphene recipe (no schema number)")
-    if data["schema"] > SCHEMA:
-        raise RecipeError(
-            f"{where} has recipe schema {data['schema']}, this version reads up to {SCHEMA}; update phosphene"
-        )
-
-
-def _coerce(hint: Any, value: Any, where: str) -> Any:
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (Union, types.UnionType):
-        return _coerce_union(args, value, where)
-    if origin is Literal:
-        ok = value in args
-    elif origin is tuple:
-        return _coerce_tuple(args, value, where)
-    elif dataclasses.is_dataclass(hint):
-        return from_json(typing.cast("type[Any]", hint), value, where=where)
-    elif hint is float:
-        ok = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-        value = float(value) if ok else value
-    elif hint is int:
-        ok = isinstance(value, int) and not isinstance(value, bool)
-    elif hint is type(None):
-        ok = value is None
-    else:
-        ok = hint is Any or isinstance(value, hint)
-    if not ok:
-        raise RecipeError(f"{where}: {value!r:.80} is not {getattr(hint, '__name__', hint)}")
-    return value
+    def __post_init__(self) -> None:
+        sides = (self.size,) if isinstance(self.size, int) else self.size or ()
+        if any(side < TEXTURE_SIDE for side in sides):
+            raise UsageError(f"size must be at least {TEXTURE_SIDE} pixels, got {self.size}")
+        _at_least_one("steps", self.steps)
+        if not 0 < self.scale < float("inf"):
+            raise UsageError(f"scale must be positive, got {self.scale}")
 
 
-def _coerce_union(args: tuple[Any, ...], value: Any, where: str) -> Any:
-    for option in args:
+@dataclass(frozen=True)
+class TradeoffConfig:
+    """The trade-off grid: what `tradeoff` does besides its two pictures."""
+
+    size: int = 256
+    """Longer side of each picture in pixels."""
+    steps: int = 150
+    """Steps of L-BFGS for each picture."""
+    seed: int = 0
+    """Seed of a start from noise."""
+    scale: Literal["gatys2015", "quality"] = "gatys2015"
+    """What the weights weigh: the paper's losses, or shares as in the quality preset."""
+    ratios: str | None = None
+    """Values of alpha / beta, joined by commas; 1e-5,1e-4,1e-3,1e-2 (quality: 0.01,0.1,1,10) when left out."""
+    content_layer: str | None = None
+    """Layer that holds the content; chosen for the network when left out."""
+    style_layers: str | None = None
+    """Layers that hold the style, shallow to deep, joined by commas; chosen for the network when left out."""
+    start: Literal["content", "noise"] = "content"
+    """Where every picture starts: at the content picture, or at noise, as in the paper."""
+
+    def __post_init__(self) -> None:
+        _at_least_one("size", self.size)
+        _at_least_one("steps", self.steps)
+        _choice("scale", self.scale, TRADEOFF_SCALES)
+        _choice("start", self.start, TRADEOFF_STARTS)
+        if not all(0 < ratio < float("inf") for ratio in self.columns):
+            raise UsageError(f"ratios must be positive, got {self.ratios}")
+
+    @property
+    def columns(self) -> tuple[float, ...]:
+        """Values of alpha / beta, ascending."""
+        if self.ratios is None:
+            return TRADEOFF_RATIOS[self.scale]
         try:
-            return _coerce(option, value, where)
-        except RecipeError:
-            continue
-    raise RecipeError(f"{where}: {value!r:.80} has the wrong type")
-
-
-def _coerce_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise RecipeError(f"{where}: {value!r:.80} is not a list")
-    if len(args) == 2 and args[1] is Ellipsis:
-        return tuple(_coerce(args[0], item, where) for item in value)
-    if len(value) != len(args):
-        raise RecipeError(f"{where}: expected {len(args)} values, got {len(value)}")
-    return tuple(_coerce(arg, item, where) for arg, item in zip(args, value, strict=True))
+            return tuple(sorted({float(ratio) for ratio in self.ratios.split(",")}))
+        except ValueError:
+            raise UsageError(f"ratios is numbers joined by commas, got {self.ratios!r}") from None

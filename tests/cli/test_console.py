@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from phosphene.cli.console import Meter, Screen, relative
+from phosphene.cli.console import Bar, Meter, Screen, relative
 from phosphene.features.render import Progress
 
 Captured = pytest.CaptureFixture[str]
@@ -66,6 +66,27 @@ def test_progress_that_begins_late_does_not_catch_up_line_by_line(capsys: Captur
 def test_progress_tells_the_batch_when_there_are_several(capsys: Captured) -> None:
     shown([event(10, 10, batches=3)])
     assert "batch 1/3" in capsys.readouterr().err
+
+
+def test_another_piece_of_work_begins_its_tenths_anew(capsys: Captured) -> None:
+    with Bar(Screen()) as bar:
+        for name in ("one", "two"):
+            bar.begin(name)
+            for done in range(1, 21):
+                bar.advance(done, 20.0, 0.0, lambda speed, name=name: f"{name} at {speed > 0}")  # type: ignore[misc]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 20
+    assert [line.split()[0] for line in lines[10:]] == [f"{10 * k}%" for k in range(1, 11)]
+    assert lines[0].endswith("one at True")
+    assert lines[-1].endswith("two at True")
+
+
+def test_what_was_done_before_makes_no_run_faster(capsys: Captured) -> None:
+    speeds: list[float] = []
+    with Bar(Screen()) as bar:
+        bar.began -= 10.0  # seconds
+        bar.advance(90, 100, 89, lambda speed: str(speeds.append(speed)))
+    assert 0 < speeds[0] <= 0.1
 
 
 def test_quiet_progress_is_silent(capsys: Captured) -> None:

@@ -116,6 +116,40 @@ def test_without_json_every_line_names_a_file(phosphene: Any, photo: Path) -> No
     assert "content of minivgg at relu1_1; style at relu1_1" in ran.err
 
 
+FIGURES = {
+    "content": ("reconstruct", "photo.png", "--content-layers", "relu3_2", "--out", "r"),
+    "style": ("reconstruct", "photo.png", "--style-layers", "relu1_1,relu2_1", "--pooling", "average", "--out", "r"),
+    "texture": ("texture", "painting.png", "--scale", "1.5", "--seamless", "--style-layers", "relu1_1", "--out", "r"),
+    "paper": ("tradeoff", "photo.png", "painting.png", "--ratios", "1e-4,0.003", "--out", "r"),
+    "quality": ("tradeoff", "photo.png", "painting.png", "--ratios", "0.3", "--scale", "quality", "--out", "r"),
+    "noise": ("tradeoff", "photo.png", "painting.png", "--ratios", "0.01", "--start", "noise", "--out", "r"),
+}
+NAMES = {
+    "content": "content-1",
+    "style": "style-2",
+    "texture": "texture",
+    "paper": "style-2-ratio-0.003",
+    "quality": "style-3-ratio-0.3",
+    "noise": "style-1-ratio-0.01",
+}
+
+
+@pytest.mark.parametrize("which", FIGURES)
+def test_rerun_gives_the_same_pixels(phosphene: Any, photo: Path, painting: Path, which: str) -> None:
+    assert phosphene(*FIGURES[which], *FAST).code == 0
+    file = f"r/{NAMES[which]}.png"
+    shown = ("--input", "painting.png", "--input", "photo.png")  # in any order
+    ran = phosphene("rerun", file, *shown, "--json", "--quiet")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.json["same_pixels"] is True
+    assert ran.json["path"] == f"out/rerun/{NAMES[which]}.png"
+    assert recipe(ran.json["path"])["result"]["losses"] == recipe(file)["result"]["losses"]
+    lacking = phosphene("rerun", file)
+    assert lacking.code == EXIT_FAILED
+    assert "--input FILE" in lacking.err
+    assert recipe(file)["kind"] in phosphene("info", file).out
+
+
 @pytest.mark.parametrize("command", ["reconstruct", "texture"])
 def test_bad_pictures_are_one_line_and_leave_nothing(phosphene: Any, workplace: Path, command: str) -> None:
     (workplace / "text.png").write_text("no picture")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from phosphene.demo import PIECES, Demo, Piece, PieceBegun, PieceDone, Stage, Take
-from phosphene.demo.choice import LARGEST_SIDE, canvas, class_targets, middle_layer, pick_classes
+from phosphene.demo.choice import LARGEST_SIDE, canvas, class_targets, lacks_style, middle_layer, pick_classes, sides
 from phosphene.demo.piece import Work, short
-from phosphene.demo.pieces import classes, silent
+from phosphene.demo.pieces import classes, reconstruct, silent, style
 from phosphene.demo.pieces.classes import percent
 from phosphene.demo.pieces.logit_or_probability import Answer, finding
 from phosphene.errors import UsageError
 from phosphene.features.render import Notice, Progress
-from phosphene.media import read_picture
+from phosphene.media import read_picture, to_tensor
 from phosphene.models import InputSpec, Model, from_module
 from phosphene.recipe import RunConfig
 
@@ -64,7 +65,7 @@ def test_every_piece_stands_on_the_page_and_every_picture_exists(tiny_model: Mod
     assert "Still at work" not in text
     files = linked(demo.page)
     assert all(file.is_file() for file in files)
-    assert len(files) >= 8 + 12 + 4 + 7
+    assert len(files) >= 8 + 12 + 4 + 7 + 3 + 4
     for file in files:
         if file.suffix == ".png":
             read_picture(file)
@@ -267,6 +268,77 @@ def test_pictures_are_small_where_the_network_allows(
     build: Callable[[], nn.Module], size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
     assert canvas(from_module(build().eval(), InputSpec(size=size))) == expected
+
+
+def test_a_painting_stands_beside_what_it_is_made_from(tiny_model: Model, tmp_path: Path) -> None:
+    (event,) = done(Demo(tiny_model, tmp_path, size=32, run=CPU, pieces=[style.PIECE])).values()
+    content, manner, painting = (tmp_path / figure.file for figure in event.section.figures)
+    (command,) = event.section.commands
+    words = shlex.split(command)
+    assert words[:4] == ["phosphene", "style", content.as_posix(), manner.as_posix()]
+    assert words[-2:] == ["--out", painting.as_posix()]
+    pixels = [to_tensor(read_picture(file)) for file in (content, manner, painting)]
+    assert [tuple(picture.shape) for picture in pixels] == [(3, 48, 48)] * 3
+    away = [float((pixels[2] - other).abs().mean()) for other in pixels[:2]]
+    assert min(away) > 0.01
+    assert event.section.figures[2].caption[1].endswith("of the distance to the style is gone")
+
+
+def test_reconstructions_are_rows_by_depth_led_by_the_original(tiny_model: Model, tmp_path: Path) -> None:
+    (event,) = done(Demo(tiny_model, tmp_path, size=32, run=CPU, pieces=[reconstruct.PIECE])).values()
+    first = [figure.caption[0].split()[0] for figure in event.section.figures]
+    depths = len(event.pictures) // 2
+    assert first == ["original", *["content"] * depths, "original", *["style"] * depths]
+    assert event.section.columns == depths + 1
+    assert (tmp_path / "reconstruct" / "sheet.png").is_file()
+
+
+@pytest.mark.parametrize("piece", [style.PIECE, reconstruct.PIECE])
+def test_stopped_within_a_painting_it_is_left_out(tiny_model: Model, tmp_path: Path, piece: Piece) -> None:
+    demo = Demo(tiny_model, tmp_path, size=32, run=CPU, pieces=[piece])
+    for event in demo:
+        assert not isinstance(event, PieceDone)
+        if isinstance(event, Progress):
+            demo.stop()
+    assert "stopped: 0 of its 1 parts" in demo.page.read_text(encoding="utf-8")
+
+
+def test_the_progress_of_a_painting_ends_where_it_said(tiny_model: Model, tmp_path: Path) -> None:
+    for piece in (style.PIECE, reconstruct.PIECE):
+        steps = [e for e in Demo(tiny_model, tmp_path, size=32, run=CPU, pieces=[piece]) if isinstance(e, Progress)]
+        assert [step.done for step in steps] == sorted(step.done for step in steps)
+        assert steps[-1].done == steps[-1].total == piece.steps
+
+
+def test_what_a_network_lacks_for_style_is_said() -> None:
+    gray = from_module(nn.Conv2d(1, 4, 3).eval(), InputSpec(channels=1, size=(16, 16), mean=(0.5,), std=(0.25,)))
+    flat = from_module(nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4)).eval(), SPEC)
+    assert "takes 1 channels" in lacks_style(gray)
+    assert "no layer with space" in lacks_style(flat)
+    assert lacks_style(from_module(Maps().eval(), SPEC)) == ""
+
+
+class Fixed(nn.Module):
+    """A network with maps that takes nothing but its own input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.again = nn.Conv2d(4, 4, 3, padding=1)
+        self.place = nn.Parameter(torch.zeros(4, 160, 160))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.again(torch.relu(self.conv(x)) + self.place)
+
+
+def test_pictures_for_style_are_in_proportion_and_what_the_network_takes() -> None:
+    free = from_module(Maps().eval(), SPEC)
+    assert sides(free, (128, 128), 192) == (192, True)
+    assert sides(free, (512, 300), 192) == (192, True)
+    assert sides(free, (20, 32), 192) == (48, True)
+    assert sides(free, (4, 4), 96) == (16, True)
+    fixed = from_module(Fixed().eval(), InputSpec(size=(160, 160)))
+    assert sides(fixed, canvas(fixed), 192) == (160, False)
 
 
 def test_a_device_that_is_not_there_is_refused_before_any_work(tiny_model: Model, tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_only_what_differs_from_the_default_is_printed() -> None:
         ("gram()", 5, "expected the name of a layer"),
         ("gram(a, form=sum)", 8, "expected of=... or mask=... or norm=..."),
         ("gram(a, of)", 10, "expected '='"),
-        ("gram(a, of=)", 11, "expected a name or a whole number"),
+        ("gram(a, of=)", 11, "expected a name or a number"),
         ("gram(a, norm=large)", 0, "paper, mean, sum or relative, got 'large'"),
         ("content(a, of=3)", 0, "name of a reference picture, got 3"),
         ("sliced(a, directions=0)", 0, "1 to 16384 directions, got 0"),

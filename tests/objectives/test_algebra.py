@@ -19,11 +19,18 @@ from phosphene.objectives import (
     OBJECTIVES,
     OUTPUT,
     TV,
+    Alignment,
+    Blur,
     Border,
+    Caricature,
     Channel,
     Constant,
     Direction,
+    Diversity,
+    Frequency,
     Logit,
+    LogProbability,
+    Margin,
     Neuron,
     Objective,
     Opacity,
@@ -36,7 +43,8 @@ from phosphene.objectives import (
     parse,
     to_data,
 )
-from phosphene.objectives.algebra import average_views, lift, number
+from phosphene.objectives.acts import average_views
+from phosphene.objectives.algebra import lift, number
 
 numbers = st.floats(-1e6, 1e6) | st.integers(-1000, 1000)
 plain_names = st.from_regex(r"[a-z]\w{0,5}(\.[a-z0-9]{1,4}){0,2}", fullmatch=True)
@@ -52,9 +60,14 @@ vectors = st.integers(1, 4).flatmap(
     lambda n: st.lists(st.lists(numbers, min_size=n, max_size=n).filter(any).map(tuple), min_size=1, max_size=3)
 )
 directions = st.builds(
-    Direction, names, vectors.map(tuple), st.sampled_from(["dot", "cosine", "dot_cosine"]), st.floats(-9, 9)
+    Direction,
+    names,
+    vectors.map(tuple),
+    st.sampled_from(["dot", "cosine", "dot_cosine"]),
+    st.floats(-9, 9),
+    st.sampled_from([None, "center", "cls", (3,), (3, 5)]),
 )
-pictures = st.sampled_from([TV(), L1(), L2(), Border(), Opacity()])
+pictures = st.sampled_from([TV(), L1(), L2(), Border(), Opacity(), Blur(), Frequency(), Frequency(0.1)])
 readers = (
     st.builds(Channel, names, units)
     | st.builds(Neuron, names, units, places)
@@ -62,7 +75,14 @@ readers = (
     | directions
     | st.builds(Logit, classes, heads)
     | st.builds(Probability, classes, heads)
+    | st.builds(LogProbability, classes, heads)
+    | st.builds(Margin, classes, heads)
+    | st.builds(Caricature, names, names, power=numbers)
+    | st.builds(Diversity, names, st.integers(2, 9), st.just(()) | many)
+    | st.builds(Alignment, names, st.integers(2, 9), st.just(()) | many, st.floats(0.1, 9))
 )
+weights = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=5).map(tuple)
+readers = readers | st.builds(Scale, weights, readers)
 scaled = numbers.filter(lambda n: abs(n) < 1e3)
 
 
@@ -144,6 +164,43 @@ def test_scores_follow_the_arithmetic() -> None:
     torch.testing.assert_close(score(Constant(2)), torch.full((3,), 2.0))
 
 
+def test_each_row_has_a_weight_of_its_own() -> None:
+    acts, rows = {INPUT: torch.zeros(3, 4, 6, 6), "a": torch.arange(24.0).view(6, 4)}, torch.arange(3)
+    unit = Channel("a", 1)
+    plain = unit(acts, rows.repeat_interleave(2))
+    weighed = Scale((1, 0.5, -2), unit)
+    assert weighed.rows == 3
+    torch.testing.assert_close(weighed(acts, rows.repeat_interleave(2)), plain * torch.tensor([1, 0.5, -2]))
+    assert str(weighed - TV()) == "[1, 0.5, -2]*a:1 - tv"
+    assert str(TV() - weighed) == "tv + [-1, -0.5, 2]*a:1"
+    assert 2 * weighed == Scale((2, 1, -4), unit)
+    assert weighed.take([2]) == -2 * unit
+    assert weighed.take([2, 0, 2]) == Scale((-2, 1, -2), unit)
+    assert (weighed + Channel("b", (1, 2, 3))).rows == 3
+    with pytest.raises(UsageError, match="2 and 3 units"):
+        _ = Scale((1, 0.5, -2), Channel("a", (1, 2))).rows
+    with pytest.raises(UsageError, match="3 weights for a batch of 2 rows"):
+        weighed({INPUT: torch.zeros(2, 3, 4, 4), "a": torch.zeros(2, 4)}, torch.arange(2))
+
+
+def test_signs_and_products_pull_where_they_say() -> None:
+    """Against the peers' slips: a multiplier that spreads over a sum, and operands that change (xplique)."""
+    acts, rows = {"a": torch.tensor([[3.0, 5.0]], requires_grad=True)}, torch.arange(1)
+    first, second = Channel("a", 0), Channel("a", 1)
+
+    def pull(tree: Objective) -> list[float]:
+        return torch.autograd.grad(tree(acts, rows).sum(), acts["a"])[0][0].tolist()
+
+    assert pull(first - second) == [1, -1]
+    assert pull(-first - second) == [-1, -1]
+    assert pull(-(first - second)) == [-1, 1]
+    assert pull(-Logit(0, "a")) == [-1, 0]
+    assert pull(first * second) == [5, 3]
+    assert pull(2 * first * second - second) == [10, 5]
+    assert pull(-(first * second)) == [-5, -3]
+    assert pull((first + second) * (first - second)) == pytest.approx([2 * 3, -2 * 5])
+
+
 def test_a_tree_has_the_rows_of_its_leaves() -> None:
     many, one = Channel("a", range(4)), Channel("b", 7)
     assert (many + one - TV()).rows == 4
@@ -182,6 +239,11 @@ def test_the_unit_that_a_tree_is_about_is_its_first_that_reads_the_network() -> 
         lambda: Scale(1e200, Scale(1e200, TV())),
         lambda: Scale(2, Constant(1)),
         lambda: Scale(2, 3),
+        lambda: Scale((1, 2), Constant(1)),
+        lambda: Scale((1,), TV()),
+        lambda: Scale((), TV()),
+        lambda: Scale((1, float("nan")), TV()),
+        lambda: Scale((1, 2), Scale((1, 2, 3), TV())),
         lambda: Sum((TV(),)),
         lambda: Product(()),
         lambda: Sum((TV(), 1)),
@@ -216,6 +278,16 @@ def test_what_is_no_tree_is_refused(make: Any) -> None:
         {"type": "Constant", "value": 10**400},
         {"type": "Scale", "factor": 2, "of": 3},
         {"type": "Scale", "factor": [2], "of": {"type": "TV"}},
+        {"type": "Scale", "factor": [2, "x"], "of": {"type": "TV"}},
+        {"type": "Diversity", "layer": "a", "group": 1e9},
+        {"type": "Diversity", "layer": "a", "group": 2, "members": [-1]},
+        {"type": "Diversity", "layer": "a", "group": 2, "members": 3.5},
+        {"type": "Alignment", "layer": "a", "group": 2, "decay": "x"},
+        {"type": "Family", "layer": "a", "group": 2},
+        {"type": "Classes", "layer": "a", "units": [1]},
+        {"type": "Caricature", "layer": "a", "power": [1]},
+        {"type": "Frequency", "cutoff": 9},
+        {"type": "Custom", "name": "f", "reads": ["a"]},
         {"type": "Sum", "parts": [1, 2]},
         {"type": "Sum", "parts": 7},
         {"type": "Sum", "parts": [{"type": "TV"}, {"type": "Nothing"}]},

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from phosphene.objectives import INPUT, MASK, Content, Gram, Moments, SlicedWasserstein, Statistic, on_grid
+from phosphene.objectives.statistics import OwnProduct
 from phosphene.objectives.wasserstein import VARIANCE_FLOOR
 
 GRAMS = [Gram("a", norm=norm) for norm in ("paper", "mean", "sum", "relative")]
@@ -316,3 +317,12 @@ def test_directions_belong_to_the_layer_and_its_channels() -> None:
     assert torch.equal(first, directions(SlicedWasserstein("a", "content", "sky")))
     assert not torch.allclose(first, directions(SlicedWasserstein("b")))
     assert directions(SlicedWasserstein("a", directions=9), 4).shape == (9, 4)
+
+
+def test_the_gradient_of_a_gram_matrix_is_that_of_its_definition() -> None:
+    flat = torch.randn(2, 3, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(5), requires_grad=True)
+    assert torch.autograd.gradcheck(OwnProduct.apply, (flat,))
+    weight = torch.randn(2, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
+    (one,) = torch.autograd.grad((OwnProduct.apply(flat) * weight).sum(), flat)
+    (other,) = torch.autograd.grad((flat @ flat.mT * weight).sum(), flat)
+    assert torch.allclose(one, other)

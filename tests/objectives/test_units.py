@@ -24,7 +24,8 @@ from phosphene.objectives import (
     WholeLayer,
     parse,
 )
-from phosphene.objectives.units import as_units, place_in, stack
+from phosphene.objectives.stack import stack
+from phosphene.objectives.units import as_units, place_in
 from phosphene.objectives.words import class_text, layer_text, ranges_text
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from phosphene.natural import frequencies, smoothstep
+from phosphene.natural import falling, frequencies, smoothstep
 from phosphene.seeds import Generators
 from phosphene.signals import Fourier
 from phosphene.signals.fourier import FADE_START, FLOOR, SCALE, ScaledInverseFFT, spectrum_scale
@@ -20,6 +20,10 @@ def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Te
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
+def one_over_f(size: tuple[int, int], decay: float = 1.0, *, cutoff: float = 0.45) -> Tensor:
+    return spectrum_scale(size, falling(size, (1, True, False), decay, None)[0], cutoff=cutoff)
+
+
 def plain(coefficients: Tensor, scale: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.fft.irfft2(torch.view_as_complex(coefficients) * scale, s=size)
 
@@ -27,7 +31,7 @@ def plain(coefficients: Tensor, scale: Tensor, size: tuple[int, int]) -> Tensor:
 @pytest.mark.parametrize("size", SIZES)
 def test_the_scaled_inverse_transform_and_its_gradient_are_those_of_autograd(size: tuple[int, int]) -> None:
     shape = (2, 3, size[0], size[1] // 2 + 1, 2)
-    scale = spectrum_scale(size, decay=1.0, cutoff=0.45)
+    scale = one_over_f(size, 1.0, cutoff=0.45)
     ours, theirs = (random(*shape).requires_grad_() for _ in range(2))
     weight = random(2, 3, *size, seed=1)
     pictures, reference = ScaledInverseFFT.apply(ours, scale, size), plain(theirs, scale, size)
@@ -39,7 +43,7 @@ def test_the_scaled_inverse_transform_and_its_gradient_are_those_of_autograd(siz
 
 @pytest.mark.parametrize("size", [(4, 4), (3, 5), (4, 5), (5, 4)])
 def test_the_gradient_of_the_inverse_transform_is_the_numerical_one(size: tuple[int, int]) -> None:
-    scale = spectrum_scale(size, decay=1.0, cutoff=0.45).double()
+    scale = one_over_f(size, 1.0, cutoff=0.45).double()
     coefficients = random(1, 2, size[0], size[1] // 2 + 1, 2, dtype=torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(lambda p: ScaledInverseFFT.apply(p, scale, size), [coefficients])
 
@@ -56,18 +60,18 @@ def test_frequencies_are_in_cycles_per_pixel() -> None:
 
 def test_amplitudes_fall_as_one_over_f_below_the_fade() -> None:
     size = (32, 32)
-    f, scale = frequencies(*size), spectrum_scale(size, decay=1.0, cutoff=0.75 / FADE_START)
+    f, scale = frequencies(*size), one_over_f(size, 1.0, cutoff=0.75 / FADE_START)
     flat = (f * scale)[f > 0]
     torch.testing.assert_close(flat, torch.full_like(flat, SCALE * 32))
     assert float(scale[0, 0]) == pytest.approx(SCALE * 32 * 32)  # the mean counts as the lowest frequency
-    squared = spectrum_scale(size, decay=2.0, cutoff=0.75 / FADE_START)
+    squared = one_over_f(size, 2.0, cutoff=0.75 / FADE_START)
     torch.testing.assert_close((f**2 * squared)[f > 0], torch.full_like(flat, SCALE * 32))
 
 
 def test_the_low_pass_leaves_two_percent_above_the_cutoff_and_all_below_its_start() -> None:
     size, cutoff = (64, 64), 0.45
     f = frequencies(*size)
-    share = spectrum_scale(size, decay=1.0, cutoff=cutoff) / spectrum_scale(size, decay=1.0, cutoff=10.0)
+    share = one_over_f(size, 1.0, cutoff=cutoff) / one_over_f(size, 1.0, cutoff=10.0)
     assert float((share[f < FADE_START * cutoff] - 1).abs().max()) < 1e-5
     assert float((share[f > cutoff] - FLOOR).abs().max()) < 1e-5
     middle = share[(f > FADE_START * cutoff) & (f < cutoff)]
@@ -92,7 +96,7 @@ def test_the_start_is_faint_and_has_the_asked_deviation() -> None:
 def test_a_picture_written_in_one_size_keeps_its_meaning_in_the_coefficients() -> None:
     """One coefficient is one wave: a cosine of its own frequency, with the amplitude that the scale gives it."""
     size = (16, 16)
-    scale = spectrum_scale(size, decay=1.0, cutoff=0.45)
+    scale = one_over_f(size, 1.0, cutoff=0.45)
     coefficients = torch.zeros(1, 1, 16, 9, 2)
     coefficients[0, 0, 0, 3, 0] = 1.0
     wave = ScaledInverseFFT.apply(coefficients, scale, size)[0, 0]

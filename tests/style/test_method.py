@@ -70,7 +70,7 @@ def closed_formula(preset: str, f: Features, p: Features, a: Features, picture: 
 
 def total_loss(transfer: Transfer, picture: torch.Tensor) -> float:
     """What the transfer minimizes, at a picture."""
-    ledger = transfer.ledger((SIZE, SIZE))
+    ledger = transfer.ledger(0)
     layers = ledger.layers - {"input"}
     with torch.no_grad():
         acts = {"input": picture[None], **transfer.model.activations(picture[None], layers)}

@@ -11,9 +11,9 @@ from torch import Tensor
 from phosphene.errors import MediaError, UnknownNameError, UsageError
 from phosphene.media import opaque, read_picture, to_tensor
 from phosphene.models import Model, load
-from phosphene.recipe import RunConfig
+from phosphene.recipe import ReconstructConfig, RunConfig
 from phosphene.style.panel import psnr
-from phosphene.style.reconstruct import ReconstructConfig, Reconstructing, Reconstructions, depths, reconstruct
+from phosphene.style.reconstruct import Reconstructing, Reconstructions, depths, reconstruct
 
 CPU = RunConfig(device="cpu")
 SIZE, STEPS = 64, 50

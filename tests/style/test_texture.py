@@ -11,10 +11,10 @@ from torch import Tensor
 from phosphene.errors import UnknownNameError, UsageError
 from phosphene.media import opaque, read_picture, to_tensor
 from phosphene.models import Model, load
-from phosphene.recipe import RunConfig
+from phosphene.recipe import RunConfig, TextureConfig
 from phosphene.style.figure import Worked
 from phosphene.style.ladder import resized
-from phosphene.style.texture import TextureConfig, Texturing, texture
+from phosphene.style.texture import Texturing, canvas, texture
 
 CPU = RunConfig(device="cpu")
 LAYERS = ["relu1_1", "relu2_1", "relu3_1"]
@@ -89,9 +89,9 @@ def test_every_scale_sees_the_example_in_proportion(vgg: Model, bricks: Tensor) 
 
 
 def test_when_no_size_is_named_it_is_the_examples_and_not_large() -> None:
-    assert TextureConfig().canvas((100, 50)) == (100, 50)
-    assert TextureConfig().canvas((1000, 500)) == (256, 128)
-    assert TextureConfig(size=64).canvas((1000, 500)) == (64, 64)
+    assert canvas(TextureConfig(), (100, 50)) == (100, 50)
+    assert canvas(TextureConfig(), (1000, 500)) == (256, 128)
+    assert canvas(TextureConfig(size=64), (1000, 500)) == (64, 64)
 
 
 def test_what_cannot_be_is_told_before_any_work(tiny_model: Model) -> None:

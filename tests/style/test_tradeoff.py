@@ -13,9 +13,9 @@ from torch import Tensor
 from phosphene.errors import UnknownNameError, UsageError
 from phosphene.media import opaque, read_picture, to_tensor
 from phosphene.models import Model, load
-from phosphene.recipe import RunConfig
+from phosphene.recipe import TRADEOFF_RATIOS, RunConfig, TradeoffConfig
 from phosphene.style.figure import Made, Worked
-from phosphene.style.tradeoff import RATIOS, Grid, Tradeoff, TradeoffConfig
+from phosphene.style.tradeoff import Grid, Tradeoff
 
 CPU = RunConfig(device="cpu")
 
@@ -56,13 +56,15 @@ def test_rows_are_subsets_from_the_first_layer_on() -> None:
     work = Tradeoff(load("vgg19_cd16x", weights="random"), torch.rand(3, 40, 40), torch.rand(3, 40, 40), run=CPU)
     rows = [layers for layers, ratio in work.asked if ratio == 1e-5]
     assert rows == [tuple(f"relu{b}_1" for b in range(1, 1 + k)) for k in range(1, 6)]
-    assert [ratio for layers, ratio in work.asked if len(layers) == 1] == list(RATIOS["gatys2015"])
+    assert [ratio for layers, ratio in work.asked if len(layers) == 1] == list(TRADEOFF_RATIOS["gatys2015"])
 
 
 def test_the_papers_network_pools_averages_and_is_normalized_and_quality_takes_it_as_it_is() -> None:
     model = load("vgg19_cd16x", weights="random")
     pictures = torch.rand(3, 40, 40), torch.rand(3, 40, 40)
-    paper, quality = (Tradeoff(model, *pictures, TradeoffConfig(64, scale=scale), CPU) for scale in RATIOS)
+    paper, quality = (
+        Tradeoff(model, *pictures, TradeoffConfig(64, scale=scale), CPU) for scale in ("gatys2015", "quality")
+    )
     assert paper.model.variant[0] == "average-pooling"
     assert paper.model.variant[1].startswith("normalized:")
     assert len(paper.notes) == 3

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -56,8 +56,9 @@ class Screen:
         print(json.dumps(value, ensure_ascii=False), flush=True)
 
 
-class Meter:
-    """Progress of a rendering: a live bar on a terminal, plain lines elsewhere, nothing when quiet."""
+class Bar:
+    """Progress of some work, or of one piece of work after another: a live line on a terminal, plain lines elsewhere,
+    nothing when quiet."""
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
@@ -72,12 +73,13 @@ class Meter:
             transient=True,
         )
         self.task: TaskID | None = None
+        self.name = "rendering"
         self.began = time.monotonic()
-        self.found: int | None = None  # picture-steps that were done before: a resumed run is no faster for them
+        self.found: float | None = None
         self.looked = 0.0
         self.lines = 0
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> Self:
         if self.live:
             self.bar.start()
         return self
@@ -86,32 +88,48 @@ class Meter:
         if self.live:
             self.bar.stop()
 
-    def show(self, event: StepDone) -> None:
-        """Show that a step was done."""
+    def begin(self, name: str) -> None:
+        """Another piece of work begins."""
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+        self.task, self.name = None, name
+        self.began, self.found, self.lines = time.monotonic(), None, 0
+
+    def advance(self, done: float, total: float, found: float, detail: Callable[[float], str]) -> None:
+        """Show that a step was done.
+
+        done, total: in any unit. found: what was done before the first step that is told: a resumed run is no faster
+        for it. detail: the rest of the line, for a speed in units per second; it is asked for only when it is shown.
+        """
         now = time.monotonic()
         if self.found is None:
-            self.found = max(0, event.done - len(event.step.scores))
+            self.found = found
+        speed = max(1e-9, done - self.found) / max(1e-9, now - self.began)
+        tenths = int(LINES * done / total)
         if self.live:
-            if now - self.looked < REFRESH and event.done < event.total:
+            if now - self.looked < REFRESH and done < total:
                 return
             self.looked = now
             if self.task is None:
-                self.task = self.bar.add_task("rendering", total=event.total, detail="")
-            self.bar.update(self.task, completed=event.done, detail=self._detail(event, now))
-        elif not self.screen.quiet and LINES * event.done // event.total > self.lines:
-            self.lines = LINES * event.done // event.total
-            share = round(100 * event.done / event.total)
-            left = (event.total - event.done) / self._speed(event, now)
-            self.screen.say(f"{share:3d}%  {left:.0f} s left  {self._detail(event, now)}")
+                self.task = self.bar.add_task(self.name, total=total, detail="")
+            self.bar.update(self.task, completed=done, detail=detail(speed))
+        elif not self.screen.quiet and tenths > self.lines:
+            self.lines = tenths
+            self.screen.say(f"{done / total:4.0%}  {(total - done) / speed:.0f} s left  {detail(speed)}")
 
-    def _speed(self, event: StepDone, now: float) -> float:
-        """Picture-steps per second of this run."""
-        return max(1e-9, event.done - (self.found or 0)) / max(1e-9, now - self.began)
 
-    def _detail(self, event: StepDone, now: float) -> str:
-        speed = self._speed(event, now)
-        batch = f"batch {event.batch + 1}/{event.batches}  " if event.batches > 1 else ""
-        return f"{batch}step {event.step.i}  score {float(event.step.scores.mean()):.4g}  {speed:.1f} picture-steps/s"
+class Meter(Bar):
+    """Progress of a rendering, in picture-steps."""
+
+    def show(self, event: StepDone) -> None:
+        """Show that a step was done."""
+
+        def detail(speed: float) -> str:
+            batch = f"batch {event.batch + 1}/{event.batches}  " if event.batches > 1 else ""
+            score = float(event.step.scores.mean())
+            return f"{batch}step {event.step.i}  score {score:.4g}  {speed:.1f} picture-steps/s"
+
+        self.advance(event.done, event.total, max(0, event.done - len(event.step.scores)), detail)
 
 
 def plain_console(*, stderr: bool = False, soft_wrap: bool = False, width: int | None = None) -> Console:

@@ -14,10 +14,13 @@ from phosphene.cli.default import BIGGER
 from phosphene.cli.options import Json, Network, NetworkFlags, Quiet, pixels
 from phosphene.cli.render import INTERRUPTED, entry, stopping
 from phosphene.demo import Demo, PieceBegun, PieceDone
+from phosphene.demo.piece import Made
 from phosphene.errors import EXIT_FAILED
+from phosphene.features.picture import Picture
 from phosphene.features.render import Notice, Progress
 from phosphene.models import DEFAULT_MODEL
 from phosphene.recipe import RenderConfig, RunConfig
+from phosphene.style.painting import Painting, summary
 
 LONGER_STEPS = 512  # twice the usual
 
@@ -104,17 +107,28 @@ def piece_entry(done: PieceDone) -> dict[str, Any]:
     return {
         "name": done.piece.name,
         "title": done.piece.title,
-        "pictures": [entry(picture) for picture in done.pictures],
+        "pictures": [picture_entry(picture) for picture in done.pictures],
         "commands": list(done.section.commands),
         "note": done.section.note,
         "seconds": round(done.seconds, 3),
     }
 
 
+def picture_entry(picture: Made) -> dict[str, Any]:
+    """One picture of a piece: as the command that makes it tells of it."""
+    if isinstance(picture, Picture):
+        return entry(picture)
+    told = {"path": relative(picture.path), "status": picture.status}
+    if isinstance(picture, Painting):
+        return {**told, **summary(picture.recipe)}
+    return {**told, "losses": dict(picture.losses), "psnr": picture.psnr, "seconds": picture.seconds}
+
+
 def suggestions(work: Demo, done: list[PieceDone]) -> list[tuple[str, str]]:
     """Three commands that work with this network, and what each is for."""
     model, *options = work.network
-    found = next((picture.target for piece in done for picture in piece.pictures if picture.status == "ok"), None)
+    pictures = [picture for piece in done for picture in piece.pictures if isinstance(picture, Picture)]
+    found = next((picture.target for picture in pictures if picture.status == "ok"), None)
     if found is not None:
         words = ["render", model, found, *options, "--steps", str(LONGER_STEPS), "--seed", str(work.seed + 1)]
         first = (command(*words, "--out", "out/next"), "another picture of the same, with more time")

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from phosphene.cli import demo, inspect, reconstruct, render, rerun, style, texture, tradeoff
+from phosphene.cli import demo, inspect, natural, reconstruct, render, rerun, style, texture, tradeoff
+from phosphene.cli.allocator import keep_freed_memory
 from phosphene.errors import EXIT_FAILED, EXIT_USAGE, PhospheneError
 from phosphene.files import reason
 from phosphene.version import version
@@ -37,6 +38,7 @@ COMMANDS = (
     inspect.models,
     inspect.layers,
     inspect.classify,
+    natural.natural,
     rerun.info,
     rerun.rerun,
     inspect.doctor,
@@ -89,6 +91,7 @@ def fail(message: str, code: int, *, hint: bool = False) -> int:
 
 def main() -> None:
     """Entry point of the `phosphene` command."""
+    keep_freed_memory()
     sys.exit(run(sys.argv[1:]))
 
 

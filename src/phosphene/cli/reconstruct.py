@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from torch import Tensor
@@ -14,11 +13,11 @@ from phosphene.cli.options import Json, Network, NetworkFlags, Quiet
 from phosphene.cli.render import INTERRUPTED, stopping
 from phosphene.cli.style import open_network
 from phosphene.features.render import Progress
-from phosphene.recipe import RunConfig
-from phosphene.style.figure import Event, Made, Worked
+from phosphene.recipe import ReconstructConfig, RunConfig
+from phosphene.style.figure import Made, Work, Worked
 from phosphene.style.inputs import read
 from phosphene.style.job import over_white
-from phosphene.style.reconstruct import ReconstructConfig, Reconstructing, Reconstruction
+from phosphene.style.reconstruct import Reconstructing, Reconstruction
 
 ReconstructFlags = Annotated[ReconstructConfig, Parameter(name="*"), Parameter(group="Picture")]
 DEFAULTS = ReconstructConfig()
@@ -32,15 +31,6 @@ Precision = Annotated[
     Parameter(group="Machine", help="Arithmetic inside the network; auto is float32, which L-BFGS needs."),
 ]
 Metadata = Annotated[bool, Parameter(group="Output", help="Write the recipe into the pictures and beside them.")]
-
-
-class Work(Protocol):
-    """A figure in the making."""
-
-    notes: list[str]
-
-    def __iter__(self) -> Iterator[Event]: ...
-    def stop(self) -> None: ...
 
 
 def reconstruct(

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from phosphene.cli.console import Screen, relative
 from phosphene.cli.options import Json, Network, Quiet, Weights
+from phosphene.cli.reconstruct import show as show_figure
 from phosphene.cli.render import INTERRUPTED, entry, show, start_picture, stopping
 from phosphene.cli.watch import PaintMeter
 from phosphene.engine.again import field, read_recipe, threads
@@ -25,6 +26,7 @@ from phosphene.style.record import KIND as STYLE
 from phosphene.style.transfer import StepDone
 
 FEATURE = "feature"
+KINDS = (FEATURE, STYLE, *painted.FIGURES)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def rerun(
     init
         The picture that it was started from, if any.
     input
-        A picture or mask that a painting was made from; each is known by its pixels, so any order will do.
+        A picture or mask that it was made from, for paintings and figures; each is known by its pixels, so any order
+        will do.
     normalize
         The folder of pictures that channels were measured on, if any.
     device
@@ -109,11 +112,13 @@ def rerun(
     screen = Screen(quiet=quiet, as_json=as_json)
     recipe = read_recipe(file)
     kind = recipe.get("kind")
-    if kind not in (FEATURE, STYLE):
-        raise RecipeError(f"cannot rerun a recipe of kind {kind!r:.80}; this version knows {FEATURE!r} and {STYLE!r}")
+    if kind not in KINDS:
+        raise RecipeError(f"cannot rerun a recipe of kind {kind!r:.80}; this version knows {', '.join(KINDS)}")
     network = Network(weights=weights).open(model) if model is not None else None
     asked = Asked(file, out, network, weights, init, input, normalize, device, allow_different_weights)
-    return (repaint if kind == STYLE else rerender)(recipe, asked, screen)
+    if kind == FEATURE:
+        return rerender(recipe, asked, screen)
+    return (repaint if kind == STYLE else redraw)(recipe, asked, screen)
 
 
 def rerender(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
@@ -164,6 +169,24 @@ def repaint(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
     written = painting.save(asked.out / f"{asked.file.stem}.png")
     said = f"{relative(written.path)}  loss {painting.losses['total']:.4g}"
     tell(screen, {"path": relative(written.path), **summary(painting.recipe)}, said, again.same, again.differences)
+    return 0
+
+
+def redraw(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
+    """A picture of a reconstruction, a texture or a trade-off, made again from the pictures that are shown."""
+    work = painted.prepare_figure(
+        recipe, asked.inputs, model=asked.model, weights=asked.weights, device=asked.device, anyway=asked.anyway
+    )
+    ensure_folder(asked.out)
+    with threads(recipe):
+        show_figure(work, screen)
+    if not work.complete:
+        return interrupted(screen)
+    same, differences = painted.compare_figure(recipe, work)
+    panel = work.figure.panels[0].save(asked.out / f"{asked.file.stem}.png")
+    result = {"path": relative(panel.path), "losses": dict(panel.losses), "psnr": panel.psnr, "seconds": panel.seconds}
+    said = "  ".join([str(relative(panel.path)), *(f"{name} {loss:.4g}" for name, loss in panel.losses.items())])
+    tell(screen, result, said, same, differences)
     return 0
 
 

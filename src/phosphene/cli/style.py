@@ -52,6 +52,7 @@ def style(
     judge: Annotated[str | None, Parameter(group="Network")] = None,
     device: Annotated[str, Parameter(group="Machine")] = RunConfig.device,
     precision: Annotated[Literal["auto", "float32", "bfloat16"], Parameter(group="Machine")] = RunConfig.precision,
+    memory: Annotated[float | None, Parameter(group="Machine")] = RunConfig.memory,
     checkpoint_every: Annotated[int, Parameter(group="Machine")] = RunConfig.checkpoint_every,
     out: Annotated[Path, Parameter(group="Output")] = Path("out"),
     format: Annotated[FORMATS, Parameter(group="Output")] = "png",
@@ -100,6 +101,8 @@ def style(
         auto, cpu, cuda, cuda:1 or mps.
     precision
         Arithmetic inside the network: auto takes what is fast and safe on the device and for the optimizer.
+    memory
+        Gigabytes that may be used; what is free when left out. What does not fit is cut into tiles, without any loss.
     checkpoint_every
         Steps between checkpoints for --resume; 0 writes none.
     out
@@ -140,7 +143,7 @@ def style(
     name, network = open_network(model, opened, screen)
     if normalize is not None:
         network = normalized_by_folder(network, method(settings, network)[0], normalize)
-    run = RunConfig(device, precision, checkpoint_every=checkpoint_every)
+    run = RunConfig(device, precision, memory=memory, checkpoint_every=checkpoint_every)
     path = None
     if walk is not None:
         path = Walk(network, pictures.read(commissions[0]), settings, run, frames=walk)
@@ -280,6 +283,8 @@ def announce(event: Begun, screen: Screen, shown: Shown) -> None:
         f"{count}{event.commission.file.name}: {width} x {height}, {scales}, {transfer.method.steps} steps, "
         f"{a.device} {a.precision}{where}"
     )
+    if transfer.plan.words:
+        screen.say(transfer.plan.words)
 
 
 def done(event: Done, screen: Screen, shown: Shown, *, film: Film | None, report: bool) -> None:

@@ -13,8 +13,8 @@ from phosphene.cli.reconstruct import Device, Metadata, Named, Precision, ended,
 from phosphene.cli.style import open_network
 from phosphene.files import atomic_write
 from phosphene.media import png_bytes
-from phosphene.recipe import RunConfig
-from phosphene.style.texture import TextureConfig, Texturing
+from phosphene.recipe import RunConfig, TextureConfig
+from phosphene.style.texture import Texturing
 
 Picture = Parameter(group="Picture")
 

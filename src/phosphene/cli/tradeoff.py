@@ -11,8 +11,8 @@ from phosphene.cli.console import Screen, relative
 from phosphene.cli.options import Json, Network, NetworkFlags, Quiet
 from phosphene.cli.reconstruct import Device, Metadata, Named, Precision, ended, seen, show
 from phosphene.cli.style import open_network
-from phosphene.recipe import RunConfig
-from phosphene.style.tradeoff import Cell, Tradeoff, TradeoffConfig
+from phosphene.recipe import RunConfig, TradeoffConfig
+from phosphene.style.tradeoff import Cell, Tradeoff
 
 TradeoffFlags = Annotated[TradeoffConfig, Parameter(name="*"), Parameter(group="Picture")]
 DEFAULTS = TradeoffConfig()

@@ -6,10 +6,9 @@ import time
 from pathlib import Path
 
 import torch
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from phosphene.cli.console import LINES, REFRESH, Screen
+from phosphene.cli.console import Bar
 from phosphene.files import atomic_write
 from phosphene.media import animation_bytes, output_format, write_picture
 from phosphene.style.ladder import fitted, resized
@@ -22,56 +21,13 @@ FILM_SIDE = 640  # pixels of a film's longer side: what a page shows, and 48 of 
 FILM_REST = 6  # frames that the last one stays
 
 
-class PaintMeter:
-    """Progress of paintings: a live bar on a terminal, plain lines elsewhere, nothing when quiet."""
-
-    def __init__(self, screen: Screen) -> None:
-        self.screen = screen
-        self.live = not screen.quiet and screen.err.is_terminal
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[detail]}"),
-            console=screen.err,
-            transient=True,
-        )
-        self.task: TaskID | None = None
-        self.began = self.looked = 0.0
-        self.found: float | None = None  # what was done before: a resumed run is no faster for it
-        self.lines = 0
-
-    def __enter__(self) -> PaintMeter:
-        if self.live:
-            self.bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self.live:
-            self.bar.stop()
-
-    def begin(self, name: str) -> None:
-        """Another painting begins."""
-        self.began, self.found, self.lines = time.monotonic(), None, 0
-        if self.live:
-            if self.task is not None:
-                self.bar.remove_task(self.task)
-            self.task = self.bar.add_task(name, total=1, detail="")
+class PaintMeter(Bar):
+    """Progress of paintings, each of which begins by its name."""
 
     def show(self, event: StepDone, transfer: Transfer) -> None:
         """Show that a step was done."""
-        now = time.monotonic()
-        if self.found is None:
-            self.found = event.done if event.step.i > 1 else 0.0
-        share = event.done / event.total
-        if self.live and self.task is not None and (now - self.looked >= REFRESH or share >= 1):
-            self.looked = now
-            self.bar.update(self.task, completed=share, detail=detail(event, transfer))
-        elif not self.live and not self.screen.quiet and int(LINES * share) > self.lines:
-            self.lines = int(LINES * share)
-            left = (event.total - event.done) / max(1e-9, event.done - self.found) * (now - self.began)
-            self.screen.say(f"{share:4.0%}  {left:.0f} s left  {detail(event, transfer)}")
+        found = event.done if event.step.i > 1 else 0.0
+        self.advance(event.done, event.total, found, lambda speed: detail(event, transfer))
 
 
 def detail(event: StepDone, transfer: Transfer) -> str:

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 
 import torch
 
+from phosphene.errors import UsageError
 from phosphene.features.plan import named
-from phosphene.models import Layer, Model
+from phosphene.models import Layer, Model, style_layers
 from phosphene.objectives import OUTPUT, Channel, Logit, Probability
+from phosphene.textures.dataset import SMALLEST
 
 LARGEST_SIDE = 128  # pixels: minivgg's own; a third of the work of ImageNet's 224
 DEPTH = 0.6  # of the layer table: past edges and colors, before whole objects
@@ -78,12 +80,41 @@ def canvas(model: Model) -> tuple[int, int]:
     A network that takes nothing but its own input gets that.
     """
     height, width = model.spec.size
-    if height * width <= LARGEST_SIDE**2:
-        return height, width
-    try:
-        with torch.no_grad():
-            gray = torch.full((1, model.spec.channels, LARGEST_SIDE, LARGEST_SIDE), 0.5, device=model.device)
-            model.activations(gray, [OUTPUT])
-    except Exception:  # a stranger's network raises what it likes
+    if height * width <= LARGEST_SIDE**2 or not takes(model, LARGEST_SIDE, [OUTPUT]):
         return height, width
     return LARGEST_SIDE, LARGEST_SIDE
+
+
+def takes(model: Model, side: int, layers: Sequence[str]) -> bool:
+    """Whether the network gives these layers for pictures of that many pixels a side."""
+    try:
+        with torch.no_grad():
+            gray = torch.full((1, model.spec.channels, side, side), 0.5, device=model.device)
+            model.activations(gray, layers)
+    except Exception:  # a stranger's network raises what it likes
+        return False
+    return True
+
+
+def lacks_style(model: Model) -> str:
+    """Why a network has neither content nor style to show; "" where it has both."""
+    if model.spec.channels != 3:
+        return f"{model.name} takes {model.spec.channels} channels, and the pictures of this part have three."
+    try:
+        style_layers(model)
+    except UsageError as error:
+        return f"{error}."
+    return ""
+
+
+def sides(model: Model, size: tuple[int, int], wanted: int) -> tuple[int, bool]:
+    """Side of a square picture for style, and whether other sizes may lead up to it.
+
+    `wanted` pixels, or fewer in proportion where the demo's pictures are smaller than usual. A network that takes
+    nothing but its own input gets that.
+    """
+    layers = style_layers(model)[1]
+    side = max(SMALLEST, wanted * min(LARGEST_SIDE, max(size)) // LARGEST_SIDE)
+    if all(takes(model, other, layers) for other in {side, min(side, LARGEST_SIDE)}):
+        return side, True
+    return max(size), False

@@ -2,24 +2,33 @@
 
 A piece is one subject of the page: it makes pictures and gives the section that shows them. It asks its `Stage` for
 pictures by `Take`s. A take is a `phosphene render` command as data, so that the pictures on the page and the command
-below them cannot disagree.
+below them cannot disagree. `painted.py` has the takes of other commands.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from phosphene.cli.render import ANIMATION_FRAMES
+from PIL import Image
+
+from phosphene.cli.render import ANIMATION_FRAMES, Stoppable
+from phosphene.engine import Step
 from phosphene.features.picture import Picture, Sheet
 from phosphene.features.render import Event, Progress, Rendering
 from phosphene.features.store import Store
+from phosphene.files import atomic_write
+from phosphene.media import png_bytes
 from phosphene.models import Model
 from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig
 from phosphene.reports import Figure, Section
+from phosphene.style.painting import Painting
+from phosphene.style.panel import Panel
+
+Made: TypeAlias = Picture | Painting | Panel  # a picture of a piece, with its path and its recipe
 
 
 @dataclass(frozen=True)
@@ -62,24 +71,37 @@ class Stage:
     ) -> None:
         self.model, self.network, self.page, self.folder = model, network, page, page / name
         self.size, self.seed, self.run = size, seed, run
-        self.pictures: list[Picture] = []
+        self.pictures: list[Made] = []
         self._done = 0  # picture-steps of the takes that are finished
-        self._rendering: Rendering | None = None
+        self._work: Stoppable | None = None
         self._stopping = False
 
     def stop(self) -> None:
         """End after the current step; the take in work raises Stopped."""
         self._stopping = True
-        if self._rendering is not None:
-            self._rendering.stop()
+        if self._work is not None:
+            self._work.stop()
+
+    def begin(self, work: Stoppable) -> None:
+        """Have `stop` end this work from now on. Raises Stopped when it was called before."""
+        if self._stopping:
+            raise Stopped
+        self._work = work
+
+    def progress(self, share: float, cost: int, step: Step) -> Progress:
+        """That a step of a take was done, on top of the earlier takes. cost: of the take, in picture-steps."""
+        return Progress(self._done + round(share * cost), self._done + cost, 0, 1, step)
+
+    def finish(self, cost: int, pictures: Sequence[Made]) -> None:
+        """Count a take as done, with its pictures."""
+        self._done += cost
+        self.pictures += pictures
 
     def render(self, take: Take) -> Generator[Event, None, Sheet]:
         """Carry out a take; yields its events, its progress on top of the earlier takes', and returns its pictures."""
-        if self._stopping:
-            raise Stopped
         store = Store(self.folder / take.part)
         frames = ANIMATION_FRAMES if take.animate else 0
-        self._rendering = rendering = Rendering(
+        rendering = Rendering(
             self.model,
             take.targets,
             self.config(take),
@@ -88,15 +110,15 @@ class Stage:
             frames=frames,
             store=store,
         )
+        self.begin(rendering)
         for event in rendering:
             yield replace(event, done=self._done + event.done) if isinstance(event, Progress) else event
         if not rendering.complete:
             store.clear()  # a demo starts anew
             raise Stopped
-        self._done += rendering.total
         sheet = rendering.sheet()
         sheet.save(store.folder / "sheet.png")
-        self.pictures += sheet
+        self.finish(rendering.total, list(sheet))
         return sheet
 
     def config(self, take: Take) -> RenderConfig:
@@ -111,9 +133,20 @@ class Stage:
         words += [] if take.redirect else ["--no-redirect"]
         words += ["--snapshots", ",".join(map(str, take.snapshots))] if take.snapshots else []
         words += ["--animate"] if take.animate else []
-        words += [] if self.run.device == "auto" else ["--device", self.run.device]
-        words += ["--out", (self.folder / take.part).as_posix()]
-        return shlex.join(words)
+        return shlex.join([*words, *self.machine, "--out", (self.folder / take.part).as_posix()])
+
+    @property
+    def machine(self) -> list[str]:
+        """The flags of every command that say where it computes."""
+        return [] if self.run.device == "auto" else ["--device", self.run.device]
+
+    def put(self, name: str, picture: Image.Image) -> Path:
+        """Write a picture that others are made from into the piece's folder, as `png_bytes` takes it; its path."""
+        return atomic_write(self.folder / name, png_bytes(picture))
+
+    def exhibit(self, file: Path, size: tuple[int, int], alt: str, caption: tuple[str, ...]) -> Figure:
+        """A picture file of (height, width) pixels as a figure of the page."""
+        return Figure(file.relative_to(self.page).as_posix(), alt, size[1], size[0], caption)
 
     def figure(self, picture: Picture, caption: tuple[str, ...], *, suffix: str = "") -> Figure:
         """A picture, or with `suffix` a snapshot or film of it, as a figure of the page.

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from phosphene.demo.choice import canvas
-from phosphene.demo.piece import Piece, Stage, Stopped
+from phosphene.demo.piece import Made, Piece, Stage, Stopped
 from phosphene.demo.pieces import PIECES
 from phosphene.engine import arithmetic
 from phosphene.errors import PhospheneError
-from phosphene.features.picture import Picture
 from phosphene.features.render import Done, Notice, Progress
 from phosphene.files import FileError, ensure_folder
 from phosphene.models import Model
@@ -43,7 +42,7 @@ class PieceDone:
 
     piece: Piece
     section: Section
-    pictures: tuple[Picture, ...]
+    pictures: tuple[Made, ...]
     seconds: float
     page: Path
 

@@ -6,8 +6,9 @@ The memory that a row needs is measured, not guessed: one row is run with a hook
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,6 +18,10 @@ from phosphene.recipe import RunConfig
 
 CPU_ROWS = 16  # more rows do not run faster per row on a CPU, and make the first picture wait
 GPU_ROWS = 256
+CGROUPS = (  # folder, file of the limit, file of what is used: Linux control groups, versions 2 and 1
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
 MEMORY_SHARE = 0.5  # of what is free: gradients and temporaries double what autograd keeps
 
 
@@ -85,7 +90,9 @@ def batch_rows(rows: int, run: RunConfig, device: torch.device, row_bytes: Calla
     if run.batch is not None:
         return min(run.batch, rows)
     most = min(rows, GPU_ROWS if device.type != "cpu" else CPU_ROWS)
-    return most if most == 1 else max(1, min(most, int(MEMORY_SHARE * free_memory(device) / max(1, row_bytes()))))
+    return (
+        most if most == 1 else max(1, min(most, int(MEMORY_SHARE * usable_memory(run, device) / max(1, row_bytes()))))
+    )
 
 
 def kept_bytes(work: Callable[[], object]) -> int:
@@ -102,14 +109,38 @@ def kept_bytes(work: Callable[[], object]) -> int:
     return sum(kept.values())
 
 
+def usable_memory(run: RunConfig, device: torch.device) -> int:
+    """Bytes that may be used: what the user allows, else what is free."""
+    return free_memory(device) if run.memory is None else int(run.memory * 1e9)
+
+
 def free_memory(device: torch.device) -> int:
-    """Bytes that can still be had on the device."""
+    """Bytes that can still be had on the device: what caches would give up too, within the limit of a container."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
+    return min(_free_in_system(), *(limit - used for limit, used in _container_limits()), 1 << 60)
+
+
+def _free_in_system() -> int:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    except (OSError, ValueError, IndexError):
+        pass
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
         return 4 << 30  # systems that do not tell: a modest laptop
+
+
+def _container_limits() -> Iterator[tuple[int, int]]:
+    """(limit, used) in bytes of the control group that this process is in, where there is one with a limit."""
+    for folder, limit, used in CGROUPS:
+        try:
+            yield int((folder / limit).read_text()), int((folder / used).read_text())
+        except (OSError, ValueError):  # another version, no group, or the word "max"
+            continue
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -73,13 +73,17 @@ def optimize(
     config: RenderConfig,
     *,
     state: dict[str, Any] | None = None,
+    learned: dict[str, Any] | None = None,
 ) -> Iterator[Step]:
     """Raise every row's score. Yields a Step after each of `config.steps` steps.
 
     objective: bound, with as many rows as the signal (or one for all). model: on the signal's device, frozen or not:
     it is left as it is. config: steps, seed and optimizer are read. state: of an earlier Step, to resume behind it.
+    learned: the optimizer's state to begin with (`Ascent.state`), of a run that this one continues in another form.
     """
     loop = Loop(objective, model, signal, transform, config)
+    if learned is not None:
+        loop.ascent.restore(learned)
     first = loop.restore(state) if state is not None else 0
     for i in range(first, config.steps):
         scores = loop.step(i)

@@ -6,7 +6,9 @@ What a row starts from and how it is shaken depends on the seed and on its own u
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,10 +17,11 @@ from phosphene.engine import Arithmetic
 from phosphene.features.measure import BEHIND
 from phosphene.features.plan import Plan
 from phosphene.media import quantize
+from phosphene.natural import natural
 from phosphene.objectives import Objective
 from phosphene.recipe import SignalConfig
 from phosphene.seeds import Generators
-from phosphene.signals import Fourier, Pixels, Signal
+from phosphene.signals import Cppn, Fourier, Laplacian, Maco, Pixels, Signal, Transparent
 from phosphene.transforms import Warp, build
 
 
@@ -98,23 +101,27 @@ def parts(
 
 
 def _signal(settings: SignalConfig, rows: int, channels: int, size: tuple[int, int]) -> Signal:
-    alpha, decorrelate = settings.alpha, settings.decorrelate
-    if settings.signal == "pixels":
-        return Pixels(rows, channels=channels, size=size, alpha=alpha, decorrelate=decorrelate)
-    return Fourier(
+    kinds: dict[str, Callable[..., Signal]] = {
+        "fourier": partial(Fourier, decay=settings.decay, cutoff=settings.cutoff),
+        "pixels": Pixels,
+        "maco": partial(Maco, decay=settings.decay, cutoff=settings.cutoff),
+        "cppn": Cppn,
+        "laplacian": partial(Laplacian, levels=settings.levels),
+    }
+    signal = kinds[settings.signal](
         rows,
-        decay=settings.decay,
-        cutoff=settings.cutoff,
         channels=channels,
         size=size,
-        alpha=alpha,
-        decorrelate=decorrelate,
+        alpha=settings.alpha,
+        decorrelate=settings.decorrelate,
+        natural=natural(settings.natural) if settings.natural is not None else None,
     )
+    return Transparent(signal) if settings.transparency else signal
 
 
 def visible(signal: Signal) -> tuple[Tensor, Tensor]:
     """(pictures (b, c, h, w) as an 8-bit file will hold them, finite (b,)); what is not finite is shown gray."""
     with torch.no_grad():
-        raw = signal().float().cpu()
+        raw = signal.finished().float().cpu()
     finite = torch.isfinite(raw)
     return quantize(torch.where(finite, raw, BEHIND)), finite.flatten(1).all(1)

@@ -20,8 +20,10 @@ from phosphene.engine.optimizers import learning_rate
 from phosphene.errors import PhospheneError, UsageError
 from phosphene.media import MAX_PIXELS, quantize
 from phosphene.models import Model
+from phosphene.natural import natural
 from phosphene.objectives import INPUT, Logit, Objective, Opacity, Probability, parse, stack
 from phosphene.recipe import RenderConfig
+from phosphene.signals import SIGNALS
 from phosphene.transforms import ranges
 
 TRIED_SIZES = (16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 224, 256, 299, 384, 512)  # pixels, to name one that works
@@ -88,10 +90,14 @@ def _refuse_nonfinite(config: RenderConfig) -> None:
 
 
 def resolved(config: RenderConfig) -> RenderConfig:
-    """The config with every preset and default written out, so that a recipe outlives a change of either."""
+    """The config with every preset, default and measured file written out: a recipe outlives a change of any."""
     transform = replace(config.transform, **asdict(ranges(config.transform)))
-    optimizer = replace(config.optimizer, lr=learning_rate(config.optimizer))
-    return replace(config, transform=transform, optimizer=optimizer)
+    optimizer, signal = config.optimizer, config.signal
+    suited = SIGNALS[signal.signal].step_size if optimizer.optimizer == "adam" else None
+    optimizer = replace(optimizer, lr=optimizer.lr or suited or learning_rate(optimizer))
+    if signal.natural is not None:
+        signal = replace(signal, natural=natural(signal.natural).to_text())
+    return replace(config, signal=signal, transform=transform, optimizer=optimizer)
 
 
 def named(objective: Objective, model: Model) -> Objective:
@@ -137,6 +143,8 @@ def start_picture(init: Tensor | None, work: Plan) -> Tensor | None:
     """The picture to start from, resized to the canvas and given the signal's channels."""
     if init is None:
         return None
+    if not SIGNALS[work.config.signal.signal].encodes:
+        raise UsageError(f"a {work.config.signal.signal} cannot start from a picture; use fourier, pixels or laplacian")
     channels = work.model.spec.channels
     x = init.float()
     if x.dim() != 3 or x.shape[0] not in (channels, channels + 1):

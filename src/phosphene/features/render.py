@@ -26,12 +26,12 @@ from phosphene.features.picture import Picture, Sheet, titled
 from phosphene.features.plan import Plan, kept_steps, named, plan, start_picture
 from phosphene.features.record import Circumstances, record
 from phosphene.features.store import Store
-from phosphene.media import pixels_sha256
+from phosphene.media import pixels_sha256, quantize
 from phosphene.models import Model
 from phosphene.models.model import describe
 from phosphene.objectives import Objective, to_data
 from phosphene.recipe import RenderConfig, RunConfig, to_json
-from phosphene.signals import Signal
+from phosphene.signals import Cppn, Signal
 from phosphene.transforms import Warp
 
 NO_GRAPH = "does not require grad"  # torch's words for a network that computes without autograd
@@ -292,6 +292,7 @@ class Rendering:
 
     def _finish(self, batch: Batch, signal: Signal) -> Iterator[Done]:
         pixels, finite = visible(signal)
+        large = self._large(signal)
         seconds = (time.perf_counter() - batch.began) / len(batch.rows)
         for place, row in enumerate(batch.rows):
             single = batch.group.take([row])
@@ -309,6 +310,15 @@ class Rendering:
                 "reason": reason,
             }
             yield self._add(batch, row, self._written(batch, place, single, pixels[place], result))
+            if self.store is not None and large is not None:
+                self.store.put_large(str(named(single, self.plan.model)), large[place])
+
+    def _large(self, signal: Signal) -> Tensor | None:
+        """The pictures once more, larger, where that is asked for and kept; they are drawn, not enlarged."""
+        side, canvas = self.plan.config.signal.large, self.plan.canvas
+        if side is None or self.store is None or not isinstance(signal, Cppn):
+            return None
+        return quantize(signal.at((round(canvas[0] * side / max(canvas)), round(canvas[1] * side / max(canvas)))).cpu())
 
     def _written(self, batch: Batch, place: int, single: Objective, pixels: Tensor, result: dict[str, Any]) -> Picture:
         name = str(named(single, self.plan.model))

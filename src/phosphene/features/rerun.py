@@ -87,6 +87,8 @@ def prepare(
     config = from_json(RenderConfig, field(recipe, dict, "method"), where="method")
     shape = field(recipe, int, "batch_shape")
     _check_numbers(config, shape)
+    if config.signal.natural is not None and not config.signal.natural.lstrip().startswith("{"):
+        raise RecipeError("the recipe names a file of natural statistics; only their text may stand there")
     objective = from_data(field(recipe, dict, "target", "data"))
     precision = field(recipe, str, "environment", "precision")
     was_on = field(recipe, str, "environment", "device")

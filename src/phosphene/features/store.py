@@ -81,6 +81,10 @@ class Store:
         """Write a snapshot taken on the way."""
         atomic_write(self.path(name, f".step{step:05d}.png"), png_bytes(frame))
 
+    def put_large(self, name: str, pixels: torch.Tensor) -> None:
+        """Write a picture in its larger size, beside the one that was measured."""
+        atomic_write(self.path(name, ".large.png"), png_bytes(pixels))
+
     def put_animation(self, picture: Picture, name: str) -> Path:
         """Write the film of a picture."""
         return atomic_write(self.path(name, ".webp"), picture.animation())

@@ -1,6 +1,6 @@
 """From a name to a model: phosphene's own, torchvision's classification networks, timm's, a user's factory.
 
-    minivgg, vgg19_cd16x
+    minivgg, vgg19_cd16x, inceptionv1
     squeezenet1_1, torchvision:resnet50, torchvision:resnet50@IMAGENET1K_V1
     timm:resnet18.a1_in1k
     package.module:factory
@@ -21,8 +21,10 @@ from typing import Any, Literal
 from torch import nn
 
 from phosphene.errors import UsageError, unknown
-from phosphene.models import minivgg, vgg19_cd16x
+from phosphene.models import inceptionv1, minivgg, vgg19_cd16x
 from phosphene.models.factory_source import call_factory, net_and_spec
+from phosphene.models.inceptionv1_labels import output_labels
+from phosphene.models.inceptionv1_weights import load_inceptionv1
 from phosphene.models.model import Model
 from phosphene.models.spec import InputSpec, WeightsInfo
 from phosphene.models.timm_source import PREFIX as TIMM
@@ -77,7 +79,7 @@ class _Own:
     cached: Callable[[], Path | None]
     spec: InputSpec
     license: str
-    labels: tuple[str, ...] | None = None
+    labels: Callable[[], tuple[str, ...]] | None = None
 
 
 OWN = {
@@ -87,7 +89,7 @@ OWN = {
         lambda: minivgg.WEIGHTS if minivgg.WEIGHTS.is_file() else None,
         minivgg.SPEC,
         minivgg.LICENSE,
-        CLASSES,
+        lambda: CLASSES,
     ),
     vgg19_cd16x.NAME: _Own(
         vgg19_cd16x.vgg19_cd16x,
@@ -95,6 +97,14 @@ OWN = {
         lambda: cached_weights(vgg19_cd16x.NAME),
         vgg19_cd16x.SPEC,
         vgg19_cd16x.LICENSE,
+    ),
+    inceptionv1.NAME: _Own(
+        inceptionv1.InceptionV1,
+        load_inceptionv1,
+        lambda: cached_weights(inceptionv1.NAME),
+        inceptionv1.SPEC,
+        inceptionv1.LICENSE,
+        lambda: output_labels(imagenet_labels()),
     ),
 }
 
@@ -188,7 +198,7 @@ def _load_own(name: str, weights: str | Path | None, spec: InputSpec | None, lab
         name=name,
         source=f"{PHOSPHENE}:{name}",
         weights=WeightsInfo(origin, weights_sha256(net)),
-        labels=_tuple(labels) or own.labels,
+        labels=_tuple(labels) or (own.labels() if own.labels else None),
     )
 
 

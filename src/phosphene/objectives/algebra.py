@@ -7,26 +7,22 @@ change old ones. Because a tree is data it can say which layers it needs (`layer
 `parse` reads, compare equal, become JSON, and be cut down to a few rows (`take`) (Lucid's algebra of objectives,
 Olah et al. 2017, without its closures).
 
-Leaves carry `units`: with n units a tree serves n rows, one each; a leaf of one unit serves every row.
+Leaves carry `units`: with n units a tree serves n rows, one each; a leaf of one unit serves every row. Rows do not mix,
+except in the leaves that compare them (`families.py`): those name how many consecutive rows stay `together`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from phosphene.errors import RecipeError, UsageError
-
-Acts: TypeAlias = Mapping[str, Tensor]
-INPUT = "input"  # the untransformed signal
-OUTPUT = "output"  # what the network returns: its logits
+from phosphene.errors import UsageError
+from phosphene.objectives.acts import Acts, floats, views_per_row
 
 # class name -> class, for JSON and for the tests that run every law over every objective
 OBJECTIVES: dict[str, type[Objective]] = {}
@@ -58,7 +54,7 @@ class NetworkLike(Protocol):
 class Objective:
     """Base of all objectives."""
 
-    regularizes: ClassVar[bool] = False  # True for leaves that look at the picture instead of at the network
+    regularizes: ClassVar[bool] = False  # True for leaves that are a price and name no unit
 
     def __init_subclass__(cls, *, registered: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -82,10 +78,17 @@ class Objective:
     @property
     def rows(self) -> int:
         """How many rows the tree serves; UsageError when leaves disagree."""
-        counts = {child.rows for child in self.children} - {1}
-        if len(counts) > 1:
-            raise UsageError(f"cannot join targets of {' and '.join(map(str, sorted(counts)))} units: {self}")
-        return counts.pop() if counts else 1
+        return self._agreed(child.rows for child in self.children)
+
+    @property
+    def together(self) -> int:
+        """How many consecutive rows, counted from the first, must share a batch: 1 where rows do not mix."""
+        return math.lcm(*(child.together for child in self.children))
+
+    @property
+    def facet(self) -> int:
+        """Of a tree of one row: its number among rows that show one unit and must not be alike, 0 for the first."""
+        return max((child.facet for child in self.children), default=0)
 
     def take(self, rows: Sequence[int]) -> Objective:
         """The same tree for some of its rows only; rows may repeat."""
@@ -100,15 +103,15 @@ class Objective:
         return [leaf for child in self.children for leaf in child.leaves()] if self.children else [self]
 
     def primary(self) -> Objective:
-        """The unit that the tree is about: its first leaf that reads the network, else its first leaf."""
+        """The unit that the tree is about: its first leaf that names one, else its first leaf."""
         leaves = self.leaves()
         return next((leaf for leaf in leaves if not leaf.regularizes and not isinstance(leaf, Constant)), leaves[0])
 
     def identity(self, row: int) -> str:
-        """What decides a row's random numbers: its units, without regularizers and weights."""
+        """What decides a row's random numbers: its units, without prices and weights, and which facet of them it is."""
         single = self.take([row])
         units = [str(leaf) for leaf in single.leaves() if not leaf.regularizes and not isinstance(leaf, Constant)]
-        return " & ".join(units) or str(single)
+        return (" & ".join(units) or str(single)) + (f" #{single.facet}" if single.facet else "")
 
     def __add__(self, other: Objective | float) -> Objective:
         return total(self, lift(other))
@@ -134,6 +137,13 @@ class Objective:
     def __truediv__(self, other: float) -> Objective:
         return scale(1 / other, self)
 
+    def _agreed(self, counts: Iterable[int]) -> int:
+        """The one count of rows that is not 1, or 1."""
+        several = sorted(set(counts) - {1})
+        if len(several) > 1:
+            raise UsageError(f"cannot join targets of {' and '.join(map(str, several))} units: {self}")
+        return several[0] if several else 1
+
 
 @dataclass(frozen=True)
 class Constant(Objective):
@@ -155,39 +165,57 @@ class Constant(Objective):
 
 @dataclass(frozen=True)
 class Scale(Objective):
-    """`factor * of`. A Scale of a Scale becomes one."""
+    """`factor * of`. A Scale of a Scale becomes one.
 
-    factor: float
+    factor: one number, or one for each row, as in `[1, 0.5, 0]*features.12:3`: a tree of that many rows.
+    """
+
+    factor: float | tuple[float, ...]
     of: Objective
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "factor", float(self.factor))
         if not isinstance(self.of, Objective):
             raise UsageError(f"Scale needs an objective, got {self.of!r:.80}")
         if isinstance(self.of, Constant):
             raise UsageError("a Constant is not scaled: write the product as one number")
+        factor = _factor(self.factor)
         if isinstance(self.of, Scale):
-            object.__setattr__(self, "factor", self.factor * self.of.factor)
+            factor = _times(factor, self.of.factor)
             object.__setattr__(self, "of", self.of.of)
-        if not math.isfinite(self.factor):
+        object.__setattr__(self, "factor", factor)
+        if not all(map(math.isfinite, as_row(factor))):
             raise UsageError(f"cannot scale a target by {self.factor}")
 
     def __call__(self, acts: Acts, rows: Tensor) -> Tensor:
-        return self.factor * self.of(acts, rows)
+        scores = self.of(acts, rows)
+        if not isinstance(self.factor, tuple):
+            return self.factor * scores
+        factors = floats(self.factor, scores.device)
+        count = rows.shape[0] // views_per_row(acts, rows)
+        if len(factors) != count:
+            raise UsageError(f"{self} has {len(factors)} weights for a batch of {count} rows")
+        return factors * scores
 
     @property
     def children(self) -> tuple[Objective, ...]:
         return (self.of,)
 
+    @property
+    def rows(self) -> int:
+        return self._agreed([self.of.rows, len(as_row(self.factor))])
+
     def take(self, rows: Sequence[int]) -> Objective:
-        return Scale(self.factor, self.of.take(rows))
+        if not isinstance(self.factor, tuple):
+            return Scale(self.factor, self.of.take(rows))
+        taken = tuple(self.factor[row] for row in rows)
+        return Scale(taken if len(taken) > 1 else taken[0], self.of.take(rows))
 
     def bind(self, network: NetworkLike) -> Objective:
         return Scale(self.factor, self.of.bind(network))
 
     def __str__(self) -> str:
         inner = wrapped(self.of, Sum)
-        return f"-{inner}" if self.factor == -1 else f"{number(self.factor)}*{inner}"
+        return f"-{inner}" if self.factor == -1 else f"{factor_text(self.factor)}*{inner}"
 
 
 @dataclass(frozen=True)
@@ -227,7 +255,7 @@ class Sum(_Joined):
     def __str__(self) -> str:
         text = wrapped(self.parts[0], Sum)
         for part in self.parts[1:]:
-            if isinstance(part, Scale) and part.factor < 0:
+            if isinstance(part, Scale) and not isinstance(part.factor, tuple) and part.factor < 0:
                 text += f" - {Scale(-part.factor, part.of) if part.factor != -1 else str(part)[1:]}"
             elif isinstance(part, Constant) and part.value < 0:
                 text += f" - {number(-part.value)}"
@@ -255,9 +283,9 @@ def total(first: Objective, second: Objective) -> Objective:
     return Sum((*first.parts, second)) if isinstance(first, Sum) else Sum((first, second))
 
 
-def scale(factor: float, of: Objective) -> Objective:
-    """factor * of; a Constant takes the factor in."""
-    return Constant(factor * of.value) if isinstance(of, Constant) else Scale(factor, of)
+def scale(factor: float | tuple[float, ...], of: Objective) -> Objective:
+    """factor * of; a Constant takes one number in."""
+    return Constant(factor * of.value) if isinstance(of, Constant) and isinstance(factor, float) else Scale(factor, of)
 
 
 def lift(value: Objective | float) -> Objective:
@@ -279,52 +307,36 @@ def number(value: float) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
 
 
-def views_per_row(acts: Acts, rows: Tensor) -> int:
-    """v: how many views show each row; `acts["input"]`, when there, has one entry per row."""
-    return rows.shape[0] // acts[INPUT].shape[0] if INPUT in acts else 1
+def finite(value: Any, what: str) -> float:
+    """A number as a float; UsageError for anything else, and for what is not finite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise UsageError(f"{what} is a number, got {value!r:.80}")
+    return float(value)
 
 
-def average_views(values: Tensor, views: int) -> Tensor:
-    """(b*v,) values of views, those of a row together -> (b,) mean of each row."""
-    return values if views == 1 else values.view(-1, views).mean(1)
+def factor_text(factor: float | tuple[float, ...]) -> str:
+    """A factor as the grammar reads it: `0.5`, or `[1, 0.5, 0]` with one for each row."""
+    return f"[{', '.join(map(number, factor))}]" if isinstance(factor, tuple) else number(factor)
 
 
-@lru_cache(maxsize=256)
-def index(units: tuple[int, ...], views: int, device: torch.device) -> Tensor:
-    """Units as an index tensor on the device, one per view; made once, not once a step."""
-    return torch.tensor(units, device=device).repeat_interleave(views)
+def as_row(factor: float | tuple[float, ...]) -> tuple[float, ...]:
+    """One number as a tuple of one."""
+    return factor if isinstance(factor, tuple) else (factor,)
 
 
-def told(kind: type[Objective]) -> list[str]:
-    """Names of the fields that say what an objective is; those that no comparison sees are in no text or JSON."""
-    return [f.name for f in dataclasses.fields(kind) if f.compare]
+def _factor(given: Any) -> float | tuple[float, ...]:
+    if not isinstance(given, (tuple, list)):
+        return float(given)
+    if len(given) < 2:
+        raise UsageError(f"weights of rows are two or more, got {given!r:.80}; one weight is a plain number")
+    return tuple(map(float, given))
 
 
-def to_data(objective: Objective) -> dict[str, Any]:
-    """JSON data of a tree."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Objective):
-            return to_data(value)
-        return [plain(item) for item in value] if isinstance(value, (tuple, list)) else value
-
-    fields = {name: plain(getattr(objective, name)) for name in told(type(objective))}
-    return {"type": type(objective).__name__, **fields}
-
-
-def from_data(data: Any) -> Objective:
-    """The tree that `to_data` described; RecipeError when it describes none."""
-    kind = OBJECTIVES.get(str(data.get("type"))) if isinstance(data, dict) else None
-    if kind is None:
-        raise RecipeError(f"not an objective: {data!r:.80}")
-
-    def live(value: Any) -> Any:
-        if isinstance(value, dict):
-            return from_data(value)
-        return tuple(live(item) for item in value) if isinstance(value, list) else value
-
-    names = told(kind)
-    try:
-        return kind(**{name: live(value) for name, value in data.items() if name in names})
-    except (TypeError, ValueError, OverflowError, RecursionError, UsageError) as error:
-        raise RecipeError(f"not an objective of type {kind.__name__}: {error}") from error
+def _times(a: float | tuple[float, ...], b: float | tuple[float, ...]) -> float | tuple[float, ...]:
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        if len(a) != len(b):
+            raise UsageError(f"cannot join the weights of {len(a)} and {len(b)} rows")
+        return tuple(x * y for x, y in zip(a, b, strict=True))
+    if isinstance(a, tuple):
+        return tuple(x * y for x in a for y in as_row(b))
+    return tuple(a * y for y in b) if isinstance(b, tuple) else a * b

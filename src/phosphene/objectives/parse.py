@@ -1,12 +1,14 @@
 """The grammar of targets: text -> objective tree, the inverse of `str`.
 
     target   := ["-"] term (("+" | "-") term)*
-    term     := factor ("*" factor)*                    a leading number scales the rest
-    factor   := NUMBER | "(" target ")" | unit | WORD
-    unit     := LAYER | LAYER ":" units ["@" place] | ("logit" | "prob") ":" classes ["@" LAYER] | direction(...)
-              | ("content" | "gram" | "moments" | "sliced") "(" LAYER ("," OPTION "=" (NAME | N))* ")"
-    units    := "*" | range ("," range)*        range := N | N ".." M   (both ends count)
+    term     := factor ("*" factor)*                    numbers and weights in front scale the rest
+    factor   := NUMBER | weights | "(" target ")" | unit | phrase
+    unit     := LAYER | LAYER ":" units ["@" place] | CLASS ":" classes ["@" LAYER]
+    phrase   := WORD ["(" [LAYER] ("," OPTION "=" (NAME | NUMBER | units))* ")"]
+              | "direction" "(" LAYER ("," vector)+ ("," OPTION "=" (NAME | NUMBER))* ")" ["@" place]
+    units    := "*" | range ("," range)*                range := N | N ".." M   (both ends count)
     place    := Y "," X | TOKEN | "cls" | "center"
+    weights, vector := "[" NUMBER ("," NUMBER)* "]"     weights: one for each row
 
 Examples: `features.12:0..15 - 0.05*tv`, `layer4:7@3,5`, `logit:goldfish`, `prob:"great white shark"`, `-logit:1`,
 `mixed4a`, `features.12:3 * (1 - opacity)`, `content(relu4_2) + 100*gram(relu3_1, of=painting, norm=mean)`. Nothing is
@@ -15,40 +17,38 @@ ever evaluated: text from a stranger is safe.
 
 from __future__ import annotations
 
-import re
+import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any
 
 from phosphene.errors import ParseError, UsageError, nearest
-from phosphene.objectives.algebra import OUTPUT, Constant, Objective, Product, Sum, scale, told
+from phosphene.objectives.acts import OUTPUT
+from phosphene.objectives.algebra import Constant, Objective, Product, Sum, scale
+from phosphene.objectives.caricature import Caricature
+from phosphene.objectives.classes import Logit, LogProbability, Margin, Probability
+from phosphene.objectives.data import told
+from phosphene.objectives.directions import Direction
+from phosphene.objectives.families import Alignment, Diversity
+from phosphene.objectives.lexer import Cursor, Token, unquoted
 from phosphene.objectives.regularizers import REGULARIZERS
-from phosphene.objectives.statistics import Content, Gram, Statistic
-from phosphene.objectives.units import EVERY, Channel, Direction, Logit, Neuron, Probability, WholeLayer
+from phosphene.objectives.statistics import Content, Gram
+from phosphene.objectives.units import EVERY, Channel, Neuron, WholeLayer
 from phosphene.objectives.wasserstein import Moments, SlicedWasserstein
 
 MAX_LENGTH = 1_000_000  # characters; a direction of a wide layer is long, anything longer is an accident
 MAX_UNITS = 1_000_000
 MAX_DEPTH = 50  # parentheses within parentheses
 
-TOKENS = re.compile(
-    r"""\s*(?:
-      (?P<text>"(?:[^"\\]|\\.)*")
-    | (?P<range>\.\.)
-    | (?P<name>(?:\d+(?:\.\d+)*\.)?[A-Za-z_]\w*(?:\.\w+)*(?:-[A-Za-z_]\w*)*)
-    | (?P<indexed>\d+(?:\.\d+)*(?=\s*:))
-    | (?P<number>(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
-    | (?P<sign>[-+*():@,=\[\]])
-    )""",
-    re.VERBOSE,
-)
-CLASSES: dict[str, Callable[[Any, str], Objective]] = {"logit": Logit, "prob": Probability}
-STATISTICS: dict[str, type[Statistic]] = {kind.word: kind for kind in (Content, Gram, Moments, SlicedWasserstein)}
-
-
-class Token(NamedTuple):
-    kind: str
-    text: str
-    position: int
+CLASSES: dict[str, Callable[[Any, str], Objective]] = {
+    "logit": Logit,
+    "prob": Probability,
+    "logprob": LogProbability,
+    "margin": Margin,
+}
+OF_LAYERS: dict[str, Any] = {  # phrases that name a layer and options
+    kind.word: kind for kind in (Content, Gram, Moments, SlicedWasserstein, Caricature, Diversity, Alignment)
+}
+PHRASES = ("direction", *OF_LAYERS, *REGULARIZERS)
 
 
 def parse(text: str) -> Objective:
@@ -58,44 +58,8 @@ def parse(text: str) -> Objective:
     return _Parser(text).everything()
 
 
-def tokens(text: str) -> list[Token]:
-    """The words of a target and where they stand, with an end mark."""
-    found: list[Token] = []
-    position = 0
-    end = len(text.rstrip())
-    while position < end:
-        match = TOKENS.match(text, position)
-        if match is None:
-            start = position + len(text[position:]) - len(text[position:].lstrip())
-            raise ParseError(text, start, f"unexpected {text[start]!r}")
-        kind = str(match.lastgroup)
-        found.append(Token(kind, match.group(kind), match.start(kind)))
-        position = match.end()
-    return [*found, Token("end", "", len(text))]
-
-
-class _Parser:
+class _Parser(Cursor):
     """Recursive descent over the tokens, one method per rule."""
-
-    def __init__(self, text: str) -> None:
-        self.text, self.tokens, self.at, self.depth = text, tokens(text), 0, 0
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.at]
-
-    def fail(self, problem: str, token: Token | None = None) -> NoReturn:
-        raise ParseError(self.text, (token or self.token).position, problem)
-
-    def accept(self, *signs: str) -> str | None:
-        if self.token.kind in ("sign", "range") and self.token.text in signs:
-            self.at += 1
-            return self.tokens[self.at - 1].text
-        return None
-
-    def expect(self, sign: str) -> None:
-        if self.accept(sign) is None:
-            self.fail(f"expected {sign!r}" + (f" before {self.token.text!r}" if self.token.text else " at the end"))
 
     def everything(self) -> Objective:
         tree = self.target()
@@ -116,20 +80,25 @@ class _Parser:
     def term(self) -> Objective:
         factor = 1.0
         scaled = False
+        weights: list[tuple[Token, tuple[float, ...]]] = []
         parts: list[Objective] = []
         while True:
             if self.token.kind == "number":
                 factor, scaled = factor * self.real(), True
+            elif self.accept("["):
+                weights.append((self.tokens[self.at - 1], self.vector()))
             else:
                 parts.append(self.factor())
             if self.accept("*") is None:
                 break
+        if not parts and weights:
+            self.fail("weights of rows need a target behind them: [1, 0.5]*features.12:7", weights[0][0])
         if not parts:
             return Constant(factor)
         product = parts[0] if len(parts) == 1 else Product(tuple(parts))
-        if not scaled:
-            return product
-        return scale(factor, product)
+        for token, numbers in weights:
+            product = self.meant(token, lambda numbers=numbers, of=product: scale(numbers, of))  # type: ignore[misc]
+        return scale(factor, product) if scaled else product
 
     def factor(self) -> Objective:
         if self.accept("("):
@@ -147,28 +116,27 @@ class _Parser:
                 + (f", got {token.text!r}" if token.text else "")
             )
         self.at += 1
+        return self.meant(token, lambda: self.unit(token))
+
+    def meant(self, token: Token, make: Callable[[], Objective]) -> Objective:
+        """What `make` gives; what it refuses is shown at the token."""
         try:
-            return self.unit(token)
+            return make()
         except ParseError:
             raise
         except UsageError as error:
             self.fail(str(error), token)
 
     def unit(self, token: Token) -> Objective:
-        name = self.unquoted(token)
+        name = unquoted(token)
         if token.kind == "name":
             if name in CLASSES:
                 self.expect(":")
                 return CLASSES[name](self.classes(), self.head())
-            if name in REGULARIZERS and self.token.text != ":":
-                return REGULARIZERS[name]()
-            if name == "direction":
-                return self.direction()
-            if name in STATISTICS and self.token.text != ":":
-                return self.statistic(STATISTICS[name])
-            if self.token.text == "(":
-                near = nearest(name, ["direction", *STATISTICS, *REGULARIZERS])
-                self.fail(f"no objective {name!r}" + (f"; did you mean {', '.join(near)}?" if near else ""), token)
+            if self.token.text != ":":
+                phrase = self.phrase(name, token)
+                if phrase is not None:
+                    return phrase
         if self.accept(":") is None:
             return WholeLayer(name)
         units = self.units()
@@ -203,7 +171,7 @@ class _Parser:
             token = self.token
             if token.kind in ("name", "text"):
                 self.at += 1
-                classes.append(self.unquoted(token))
+                classes.append(unquoted(token))
             elif token.kind == "number":
                 classes += self.range()
             elif self.accept("*"):
@@ -220,7 +188,7 @@ class _Parser:
         if token.kind not in ("name", "text"):
             self.fail("expected the layer whose classes are meant")
         self.at += 1
-        return self.unquoted(token)
+        return unquoted(token)
 
     def place(self) -> Any:
         if self.token.kind == "name":
@@ -243,26 +211,57 @@ class _Parser:
         self.at += 1
         return token
 
-    def statistic(self, kind: type[Statistic]) -> Objective:
-        layer = self.unquoted(self.layer_in_parentheses())
+    def phrase(self, name: str, token: Token) -> Objective | None:
+        """What a word of the grammar begins; None where the name is that of a layer."""
+        if name in REGULARIZERS:
+            return REGULARIZERS[name](**(self.options(REGULARIZERS[name]) if self.accept("(") else {}))
+        if name in OF_LAYERS:
+            return self.of_layer(OF_LAYERS[name], token)
+        if name == "direction":
+            return self.direction()
+        if self.token.text == "(":
+            self.fail(_unknown(name), token)
+        return None
+
+    def of_layer(self, kind: Any, token: Token) -> Objective:
+        layer = unquoted(self.layer_in_parentheses())
+        if self.token.text != ")":
+            self.expect(",")
+        options = self.options(kind)
+        needed = {f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING} - {"layer", *options}
+        if needed:
+            self.fail(f"{kind.word} needs {needed.pop()}=N", token)
+        made: Objective = kind(layer, **options)
+        return made
+
+    def options(self, kind: type[Objective]) -> dict[str, Any]:
+        """`OPTION=VALUE` after `OPTION=VALUE`, as far as the closing parenthesis, which is taken too."""
         known = [name for name in told(kind) if name != "layer"]
         options: dict[str, Any] = {}
-        while self.accept(","):
+        while self.token.text != ")":
             option = self.token
-            self.at += 1
+            self.at += option.kind != "end"
             if option.text not in known:
-                self.fail(f"expected {' or '.join(f'{name}=...' for name in known)}", option)
+                self.fail(f"expected {' or '.join(f'{name}=...' for name in known) or repr(')')}", option)
             self.expect("=")
             options[option.text] = self.value()
+            if self.token.text != ")":
+                self.expect(",")
         self.expect(")")
-        return kind(layer, **options)
+        return options
 
-    def value(self) -> str | int:
+    def value(self) -> str | float | tuple[int | str, ...]:
         token = self.token
-        if token.kind not in ("name", "text"):
-            return self.whole("a name or a whole number")
-        self.at += 1
-        return self.unquoted(token)
+        if token.kind in ("name", "text"):
+            self.at += 1
+            return unquoted(token)
+        comma, after = (*self.tokens[self.at + 1 : self.at + 3], token)[:2]
+        if token.kind == "number" and (comma.kind == "range" or (comma.text == "," and after.kind == "number")):
+            return self.units()
+        if token.kind != "number" and token.text != "-":
+            self.fail("expected a name or a number")
+        real = self.signed_real()
+        return int(token.text) if token.text.isdigit() else real
 
     def direction(self) -> Objective:
         layer_token = self.layer_in_parentheses()
@@ -281,36 +280,14 @@ class _Parser:
         self.expect(")")
         if not vectors:
             self.fail("a direction needs a vector: direction(LAYER, [0.1, -2, ...])", layer_token)
-        return Direction(self.unquoted(layer_token), tuple(vectors), **options)
+        if self.accept("@"):
+            options["position"] = self.place() or "center"
+        return Direction(unquoted(layer_token), tuple(vectors), **options)
 
-    def vector(self) -> tuple[float, ...]:
-        values = [self.signed_real()]
-        while self.accept(","):
-            values.append(self.signed_real())
-        self.expect("]")
-        return tuple(values)
 
-    def signed_real(self) -> float:
-        return -self.real() if self.accept("-") else self.real()
-
-    def real(self) -> float:
-        if self.token.kind != "number":
-            self.fail("expected a number")
-        self.at += 1
-        return float(self.tokens[self.at - 1].text)
-
-    def whole(self, what: str) -> int:
-        token = self.token
-        if token.kind not in ("number", "indexed") or not token.text.isdigit():
-            self.fail(f"expected {what}" + (f", got {token.text!r}" if token.text else ""))
-        self.at += 1
-        return int(token.text)
-
-    def word(self) -> str:
-        if self.token.kind != "name":
-            self.fail("expected a word")
-        self.at += 1
-        return self.tokens[self.at - 1].text
-
-    def unquoted(self, token: Token) -> str:
-        return re.sub(r"\\(.)", r"\1", token.text[1:-1]) if token.kind == "text" else token.text
+def _unknown(name: str) -> str:
+    """What is wrong with `name(`."""
+    if name == "custom":
+        return "a function of one's own is code, which no text holds: use phosphene.Custom in Python"
+    near = nearest(name, PHRASES)
+    return f"no objective {name!r}" + (f"; did you mean {', '.join(near)}?" if near else "")

@@ -20,23 +20,16 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import ClassVar, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from phosphene.errors import UsageError
-from phosphene.objectives.algebra import (
-    Acts,
-    NetworkLike,
-    Objective,
-    Product,
-    Scale,
-    Sum,
-    average_views,
-    views_per_row,
-)
+from phosphene.objectives.acts import Acts, average_views, views_per_row
+from phosphene.objectives.algebra import NetworkLike, Objective, Product, Scale, Sum, number
 from phosphene.objectives.words import layer_text, name_text
 
 MASK = "mask:"  # before a region's name in `acts`: where that region is in the optimised picture
@@ -111,7 +104,7 @@ class Statistic(Objective, registered=False):
             return self._sums(precise(features), flat, part)
 
     def loss(self, sums: tuple[Tensor, ...]) -> Tensor:
-        """(b,) losses, 0 or more, from the sums of the whole picture."""
+        """(b,) losses from the sums of the whole picture; 0 or more where the leaf is a distance."""
         with torch.autocast(sums[0].device.type, enabled=False):
             return self._loss(sums, self._aimed())
 
@@ -150,7 +143,7 @@ class Statistic(Objective, registered=False):
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
             if f.compare and f.name != "layer" and value != f.default:
-                options += f", {f.name}={name_text(value) if isinstance(value, str) else value}"
+                options += f", {f.name}={option_text(value)}"
         return f"{self.word}({layer_text(self.layer)}{options})"
 
     def _weight(self, acts: Acts, features: Tensor, views: int) -> Tensor | None:
@@ -250,7 +243,10 @@ class Gram(Statistic):
 
     def _sums(self, features: Tensor, weight: Tensor | None, part: Tensor | None) -> tuple[Tensor, ...]:
         flat = features.flatten(2)
-        return (flat if weight is None else flat * weight) @ flat.mT, mass(flat, weight)
+        if weight is None:
+            total: Tensor = OwnProduct.apply(flat)
+            return total, mass(flat, None)
+        return (flat * weight) @ flat.mT, mass(flat, weight)
 
     def _loss(self, sums: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
         (expected,) = target
@@ -269,6 +265,30 @@ class Gram(Statistic):
         if self.norm == "relative":
             self._refuse_zero(expected.square().sum())
         return (expected,)
+
+
+class OwnProduct(torch.autograd.Function):
+    """F F^T for F (b, c, n), as one node: its gradient (g + g^T) F is one product, where autograd takes two.
+
+    The gradient has the layout that a convolution with channels last wants.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor) -> Tensor:
+        ctx.save_for_backward(flat)
+        return flat @ flat.mT
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (flat,) = ctx.saved_tensors
+        moved: Tensor = flat.mT @ (gradient + gradient.mT)
+        return moved.mT
+
+
+def option_text(value: str | float | None) -> str:
+    """The value of an option as the grammar reads it."""
+    return name_text(value) if isinstance(value, str) else number(value) if isinstance(value, float) else str(value)
 
 
 def aim(objective: Objective, reference: Reference) -> Objective:

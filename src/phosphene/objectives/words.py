@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 # words of the grammar that a layer of the same name must be quoted to escape
 RESERVED = {
-    *("logit", "prob", "direction"),
-    *("content", "gram", "moments", "sliced"),
-    *("tv", "tv2", "l1", "l2", "border", "opacity"),
+    *("logit", "prob", "logprob", "margin", "direction", "custom"),
+    *("content", "gram", "moments", "sliced", "caricature", "diversity", "alignment"),
+    *("tv", "tv2", "l1", "l2", "border", "opacity", "blur", "frequency"),
 }
 BARE = re.compile(r"(?:\d+\.)*[A-Za-z_]\w*(?:\.\w+)*", re.ASCII)  # layers that need no quotes
 
@@ -29,6 +29,11 @@ def ranges_text(units: Sequence[int | str]) -> str:
             runs.append([unit])
     parts = [f"{run[0]}..{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs]
     return ",".join(parts)
+
+
+def place_text(place: tuple[int, ...] | str) -> str:
+    """A position behind an `@`: `3,5`, `12`, `cls` or `center`."""
+    return place if isinstance(place, str) else ",".join(map(str, place))
 
 
 def layer_text(layer: str) -> str:

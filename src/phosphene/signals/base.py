@@ -4,7 +4,9 @@
 back, so that a run can start from a picture, be resumed, or change its size. Rows never mix: row i of the
 parameters makes row i of the pictures and nothing else.
 
-`SquashColors` is the shared last step: decorrelated colors -> real colors -> sigmoid (Olah et al., Distill 2017).
+`linear` is what a kind of signal brings of its own: decorrelated colors of any range. `SquashColors` is the shared last
+step: decorrelated colors -> real colors -> sigmoid (Olah et al., Distill 2017). Where a picture is given and only to be
+changed, `clamped` cuts off at black and white in place of the sigmoid, whose slope there is nothing.
 An alpha channel, when present, is channel c itself: it skips the color matrix and gets the sigmoid alone.
 """
 
@@ -12,16 +14,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from phosphene.errors import UsageError
-from phosphene.natural import color_basis, sigmoid_rows_
+from phosphene.natural import Natural, color_basis, sigmoid_rows_
 from phosphene.seeds import Generators
 
 ENCODE_MARGIN = 0.5 / 255  # black and white are moved in by half an 8-bit level: their logits would be infinite
+GRAY = 0.5  # the picture where nothing is written
 
 # name -> class, for the command line, recipes, and the tests that run every law over every signal
 SIGNALS: dict[str, type[Signal]] = {}
@@ -41,19 +44,33 @@ class Signal(nn.Module, ABC):
     """Base of all image signals.
 
     rows: pictures in the batch. channels: color channels, without alpha. size: (height, width) in pixels.
-    alpha: one more channel, the opacity. decorrelate: whiten the colors (only when channels is 3).
+    alpha: one more channel, the opacity. decorrelate: whiten the colors (only when channels is 3). clamped: cut off
+    what leaves [0, 1], in place of a sigmoid. natural: statistics of pictures to scale by, in place of ImageNet's and
+    1/f.
     """
+
+    encodes: ClassVar[bool] = True  # whether any picture can be written in it, so that a run can start from one
+    step_size: ClassVar[float | None] = None  # Adam's step that suits it; None = the optimizer's own default
 
     basis: Tensor
 
     def __init__(
-        self, rows: int, *, channels: int = 3, size: tuple[int, int], alpha: bool = False, decorrelate: bool = True
+        self,
+        rows: int,
+        *,
+        channels: int = 3,
+        size: tuple[int, int],
+        alpha: bool = False,
+        decorrelate: bool = True,
+        clamped: bool = False,
+        natural: Natural | None = None,
     ) -> None:
         super().__init__()
         if rows < 1 or channels < 1 or min(size) < 1:
             raise UsageError(f"a signal needs rows, channels and size of at least 1, got {rows}, {channels}, {size}")
-        self.rows, self.channels, self.size, self.alpha = rows, channels, size, alpha
-        colors = color_basis(channels) if decorrelate else torch.eye(channels)
+        self.rows, self.channels, self.size, self.alpha, self.clamped = rows, channels, size, alpha, clamped
+        colors = natural.color_basis(channels) if natural else color_basis(channels)
+        colors = colors if decorrelate else torch.eye(channels)
         self.register_buffer("basis", torch.block_diag(colors, torch.eye(1)) if alpha else colors, persistent=False)  # type: ignore[no-untyped-call]
 
     @property
@@ -62,12 +79,26 @@ class Signal(nn.Module, ABC):
         return (self.rows, self.channels + self.alpha, *self.size)
 
     @abstractmethod
-    def forward(self) -> Tensor:
-        """Pictures (b, c, h, w) in [0, 1]."""
+    def linear(self) -> Tensor:
+        """(b, c, h, w) what is squashed into pictures: decorrelated colors of any range."""
 
     @abstractmethod
+    def write(self, linear: Tensor) -> None:
+        """Set the parameters so that `linear()` gives this (b, c, h, w), to rounding; gradients are off."""
+
+    def forward(self) -> Tensor:
+        """Pictures (b, c, h, w) in [0, 1]."""
+        return self.squash(self.linear())
+
     def encode(self, pictures: Tensor) -> None:
         """Set the parameters so that forward() gives `pictures` (b, c, h, w), to rounding and a half-level margin."""
+        with torch.no_grad():
+            self.write(self.unsquash(pictures))
+
+    def finished(self) -> Tensor:
+        """Pictures as they are kept: what forward() gives, unless a signal learned more about them on the way."""
+        pictures: Tensor = self()
+        return pictures
 
     @abstractmethod
     def start(self, generators: Generators, deviation: float = 0.01) -> None:
@@ -75,6 +106,8 @@ class Signal(nn.Module, ABC):
 
     def squash(self, linear: Tensor) -> Tensor:
         """(b, c, h, w) decorrelated colors of any range -> pictures in [0, 1]."""
+        if self.clamped:
+            return (GRAY + torch.matmul(self.basis, linear.flatten(2)).view(linear.shape)).clamp(0, 1)
         squashed: Tensor = SquashColors.apply(linear, self.basis)
         return squashed
 
@@ -84,8 +117,11 @@ class Signal(nn.Module, ABC):
             raise UsageError(f"cannot encode pictures of shape {tuple(pictures.shape)} in a signal of {self.shape}")
         if not bool(((pictures >= 0) & (pictures <= 1)).all()):
             raise UsageError("cannot encode pictures with values outside 0 .. 1")
-        logits = torch.logit(pictures.double().clamp(ENCODE_MARGIN, 1 - ENCODE_MARGIN))
-        flat: Tensor = torch.linalg.solve(self.basis.double(), logits.flatten(2))
+        if self.clamped:
+            linear = pictures.double() - GRAY
+        else:
+            linear = torch.logit(pictures.double().clamp(ENCODE_MARGIN, 1 - ENCODE_MARGIN))
+        flat: Tensor = torch.linalg.solve(self.basis.double(), linear.flatten(2))
         return flat.view(self.shape)
 
 
@@ -113,17 +149,26 @@ class Pixels(Signal):
     """
 
     def __init__(
-        self, rows: int, *, channels: int = 3, size: tuple[int, int], alpha: bool = False, decorrelate: bool = True
+        self,
+        rows: int,
+        *,
+        channels: int = 3,
+        size: tuple[int, int],
+        alpha: bool = False,
+        decorrelate: bool = True,
+        clamped: bool = False,
+        natural: Natural | None = None,
     ) -> None:
-        super().__init__(rows, channels=channels, size=size, alpha=alpha, decorrelate=decorrelate)
+        super().__init__(
+            rows, channels=channels, size=size, alpha=alpha, decorrelate=decorrelate, clamped=clamped, natural=natural
+        )
         self.logits = nn.Parameter(torch.zeros(self.shape))
 
-    def forward(self) -> Tensor:
-        return self.squash(self.logits)
+    def linear(self) -> Tensor:
+        return self.logits
 
-    def encode(self, pictures: Tensor) -> None:
-        with torch.no_grad():
-            self.logits.copy_(self.unsquash(pictures))
+    def write(self, linear: Tensor) -> None:
+        self.logits.copy_(linear)
 
     def start(self, generators: Generators, deviation: float = 0.01) -> None:
         with torch.no_grad():

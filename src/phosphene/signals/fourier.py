@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from phosphene.natural import frequencies, smoothstep
+from phosphene.natural import Natural, falling, frequencies, smoothstep
 from phosphene.seeds import Generators
 from phosphene.signals.base import Signal, register
 
@@ -33,8 +33,8 @@ FLOOR = 0.02  # what the low-pass leaves: keeps `encode` well conditioned
 class Fourier(Signal):
     """Pictures from 1/f-scaled Fourier coefficients; any height and width, odd too, and any number of channels.
 
-    decay: exponent of the amplitude spectrum. cutoff: end of the low-pass in cycles per pixel; above 0.71 / 0.44
-    nothing is faded at all.
+    decay: exponent of the amplitude spectrum; a measured one, `natural`, takes its place. cutoff: end of the low-pass
+    in cycles per pixel; above 0.71 / 0.44 nothing is faded at all.
     """
 
     scale: Tensor
@@ -47,33 +47,34 @@ class Fourier(Signal):
         size: tuple[int, int],
         alpha: bool = False,
         decorrelate: bool = True,
+        clamped: bool = False,
+        natural: Natural | None = None,
         decay: float = 1.0,
         cutoff: float = 0.45,
     ) -> None:
-        super().__init__(rows, channels=channels, size=size, alpha=alpha, decorrelate=decorrelate)
-        self.register_buffer("scale", spectrum_scale(size, decay=decay, cutoff=cutoff), persistent=False)
+        super().__init__(
+            rows, channels=channels, size=size, alpha=alpha, decorrelate=decorrelate, clamped=clamped, natural=natural
+        )
+        scale = spectrum_scale(size, falling(size, (channels, decorrelate, alpha), decay, natural), cutoff=cutoff)
+        self.register_buffer("scale", scale, persistent=False)
         self.coefficients = nn.Parameter(torch.zeros(*self.shape[:3], size[1] // 2 + 1, 2))
 
-    def forward(self) -> Tensor:
+    def linear(self) -> Tensor:
         linear: Tensor = ScaledInverseFFT.apply(self.coefficients, self.scale, self.size)
-        return self.squash(linear)
+        return linear
 
-    def encode(self, pictures: Tensor) -> None:
-        spectrum = torch.fft.rfft2(self.unsquash(pictures))
-        with torch.no_grad():
-            self.coefficients.copy_(torch.view_as_real(spectrum / self.scale.double()))
+    def write(self, linear: Tensor) -> None:
+        self.coefficients.copy_(torch.view_as_real(torch.fft.rfft2(linear) / self.scale.double()))
 
     def start(self, generators: Generators, deviation: float = 0.01) -> None:
         with torch.no_grad():
             self.coefficients.copy_(deviation * generators.normal("start", 0, self.coefficients.shape[1:]))
 
 
-def spectrum_scale(size: tuple[int, int], *, decay: float, cutoff: float) -> Tensor:
-    """(h, w // 2 + 1) amplitude that a coefficient of 1 has in the unnormalised spectrum."""
-    f = frequencies(*size)
-    falling = f.clamp(min=1 / max(size)) ** -decay
-    fade = 1 - (1 - FLOOR) * smoothstep(f, FADE_START * cutoff, cutoff)
-    return falling * fade * math.sqrt(size[0] * size[1]) * SCALE
+def spectrum_scale(size: tuple[int, int], amplitude: Tensor, *, cutoff: float) -> Tensor:
+    """(..., h, w // 2 + 1) amplitude that a coefficient of 1 has in the unnormalised spectrum."""
+    fade = 1 - (1 - FLOOR) * smoothstep(frequencies(*size), FADE_START * cutoff, cutoff)
+    return amplitude * fade * math.sqrt(size[0] * size[1]) * SCALE
 
 
 class ScaledInverseFFT(torch.autograd.Function):
@@ -89,14 +90,14 @@ class ScaledInverseFFT(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (scale,) = ctx.saved_tensors
-        weight = scale * _hermitian_weight(ctx.size, scale)
+        weight = scale * hermitian_weight(ctx.size, scale)
         return torch.view_as_real(torch.fft.rfft2(gradient) * weight), None, None
 
 
-def _hermitian_weight(size: tuple[int, int], like: Tensor) -> Tensor:
-    """How often a coefficient counts in the inverse transform: inner columns stand for their mirror image too."""
+def hermitian_weight(size: tuple[int, int], like: Tensor) -> Tensor:
+    """(w // 2 + 1,) how often a coefficient counts in the inverse: inner columns stand for their mirror image too."""
     height, width = size
-    weight = torch.full((like.shape[1],), 2.0, device=like.device)
+    weight = torch.full((width // 2 + 1,), 2.0, device=like.device)
     weight[0] = 1.0
     if width % 2 == 0:
         weight[-1] = 1.0

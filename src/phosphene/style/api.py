@@ -184,6 +184,7 @@ class Painter:
             "heldout": None if heldout is None else heldout.data(),
             "evaluations": painted.evaluations,
             "steps": len(painted.history),
+            "scales": self.transfer.scales(),
             "seconds": round(painted.seconds, 3),
             "peak_memory_mb": round(peak, 1),
             "status": painted.status,

@@ -5,7 +5,8 @@
 A request is a weighted sum of statistics and the stages at which it is optimised, coarse to fine; a figure carries its
 requests out in their order, measures each result on the plain network, and keeps it. What a folder holds already, by
 its recipe, is not made again; so a figure that was interrupted goes on where it stopped. Whatever a picture is made
-from stands in its request: no picture depends on another, nor on how many there are.
+from stands in its request: no picture depends on another, nor on how many there are. `Work` is the base of what asks
+for pictures and then shows them together.
 
 The start is white noise in the Fourier basis, hence of the spectrum of natural pictures. White noise in pixels is
 mostly frequencies to which deep layers are blind: they stay, and a reconstruction from them keeps its grain.
@@ -38,7 +39,7 @@ from phosphene.seeds import Generators
 from phosphene.signals import Fourier
 from phosphene.style.ladder import resized
 from phosphene.style.method import joined
-from phosphene.style.panel import Panel, find_panel, panel_of, psnr
+from phosphene.style.panel import SAME, Panel, find_panel, panel_of, psnr
 from phosphene.style.periodic import Inside, Surround, Wrap
 from phosphene.version import version
 
@@ -140,7 +141,6 @@ class Figure:
         self.kind, self.requests, self.folder, self.metadata = kind, list(requests), folder, metadata
         self.inputs = {name: pixels_sha256(picture) for name, picture in inputs.items()}
         self.panels: list[Panel] = []
-        self.total = sum(request.steps for request in self.requests)
         self._stopping = False
         if folder is not None:
             ensure_folder(folder)
@@ -148,6 +148,19 @@ class Figure:
     def stop(self) -> None:
         """End after the current step."""
         self._stopping = True
+
+    @property
+    def total(self) -> int:
+        """Steps of all pictures."""
+        return sum(request.steps for request in self.requests)
+
+    def narrow(self, recipe: Mapping[str, Any]) -> bool:
+        """Ask for nothing but the picture that a recipe describes, by whichever network; False if it is not among
+        those that were asked for."""
+        parts = [part for part in SAME if part != "model"]
+        identities = [(request, self._identity(request)) for request in self.requests]
+        self.requests = [of for of, mine in identities if all(mine[part] == recipe.get(part) for part in parts)]
+        return bool(self.requests)
 
     @property
     def complete(self) -> bool:
@@ -280,6 +293,25 @@ class Figure:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "environment": environment(self.arithmetic),
         }
+
+
+class Work:
+    """A figure in the making, as a stream of events; iterate once. notes: what was chosen, to be said aloud."""
+
+    def __init__(self, figure: Figure, notes: list[str]) -> None:
+        self.figure, self.notes = figure, notes
+
+    def stop(self) -> None:
+        """End after the current step."""
+        self.figure.stop()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every picture is there and none was interrupted."""
+        return self.figure.complete
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.figure)
 
 
 def _view(request: Request) -> Wrap:

@@ -242,5 +242,5 @@ def _tiles_that_fit(found: Estimate, room: int, reach: Reach, reason: str) -> Ch
     height, width = found.size
     raise UsageError(
         f"{width}x{height} pixels need {gigabytes(least)} of memory even in the smallest tiles, {reason}; "
-        "choose a smaller size, or Adam, which remembers less"
+        "choose a smaller size, or Adam, which remembers less; --memory GB sets what may be used"
     )

@@ -51,6 +51,7 @@ class Method:
     steps: int = 500
     coarse_steps: int = 0
     details: bool = True
+    warm: bool = True
     pooling: Literal["max", "average"] = "max"
     normalized: bool = False
     average: float = 0.0
@@ -73,7 +74,7 @@ PRESETS: dict[str, Method] = {
         steps=60,
         coarse_steps=60,
         signal="fourier",
-        history=20,
+        history=10,
     ),
     "gatys2015": Method(
         content_weight=1e-3,  # alpha / beta of most figures
@@ -123,7 +124,7 @@ def method(config: StyleConfig, model: Model) -> tuple[Method, list[str]]:
     preset = PRESETS[config.preset]
     names = (
         "content_weight", "style_weight", "tv_weight", "statistic", "start", "smallest", "steps", "pooling", "average",
-        "normalized", "details", "signal", "optimizer", "lr", "history",
+        "normalized", "details", "warm", "signal", "optimizer", "lr", "history",
     )  # fmt: skip
     given = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     made = replace(preset, **given)

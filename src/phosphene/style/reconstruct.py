@@ -22,46 +22,23 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.contact import THEMES, contact_sheet
-from phosphene.errors import UsageError
 from phosphene.files import atomic_write
 from phosphene.media import png_bytes
 from phosphene.models import Model, average_pooling, load, style_layers
 from phosphene.objectives import Content, Gram, Objective, Sum
-from phosphene.recipe import RunConfig
+from phosphene.recipe import ReconstructConfig, RunConfig
 from phosphene.style.api import default_model
-from phosphene.style.figure import Event, Figure, Request, Stage, Term
+from phosphene.style.figure import Figure, Request, Stage, Term, Work
 from phosphene.style.inputs import Source, read
 from phosphene.style.job import over_white
 from phosphene.style.ladder import fitted, resized
 from phosphene.style.method import names
 from phosphene.style.panel import Panel
 
+KIND = "reconstruction"  # of its recipes
 BLOCKS = range(1, 6)  # of VGG
 LOSS = "loss"  # the one term of a reconstruction
 ORIGINAL = "original"
-
-
-@dataclass(frozen=True)
-class ReconstructConfig:
-    """Reconstructions: what `reconstruct` does besides its picture."""
-
-    size: int = 256
-    """Longer side of the pictures in pixels."""
-    steps: int = 200
-    """Steps of L-BFGS for each picture."""
-    seed: int = 0
-    """Seed of the noise that all pictures start from."""
-    content_layers: str | None = None
-    """Layers whose features are reconstructed, joined by commas; chosen for the network when left out."""
-    style_layers: str | None = None
-    """Layers of the style, shallow to deep, joined by commas; chosen for the network when left out."""
-    pooling: Literal["max", "average"] = "max"
-    """Pooling of the network: its own, or the paper's average pooling."""
-
-    def __post_init__(self) -> None:
-        for name in ("size", "steps"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -129,7 +106,7 @@ class Reconstructions:
         return png_bytes(self.image())
 
 
-class Reconstructing:
+class Reconstructing(Work):
     """The reconstructions of one picture as a stream of events; iterate once.
 
     picture: (3, h, w) in [0, 1]. folder: where the pictures are kept, and found again by a second run. notes: what was
@@ -151,31 +128,20 @@ class Reconstructing:
         chosen_content, chosen_style = depths(model)
         self.content = names(config.content_layers) or chosen_content
         self.style = names(config.style_layers) or chosen_style
-        self.notes = [f"content of {model.name} at {', '.join(self.content)}; style at {', '.join(self.style)}"]
         size = fitted(int(picture.shape[1]), int(picture.shape[2]), config.size)
         self.original = resized(picture[None], size)[0]
         self.asked = [*self._contents(size), *self._styles(size)]
-        self.figure = Figure(
+        figure = Figure(
             self.model,
-            "reconstruction",
+            KIND,
             [request for _, _, request in self.asked],
             {ORIGINAL: picture},
             run,
             folder=folder,
             metadata=metadata,
         )
-
-    def stop(self) -> None:
-        """End after the current step."""
-        self.figure.stop()
-
-    @property
-    def complete(self) -> bool:
-        """Whether every picture is there and none was interrupted."""
-        return self.figure.complete
-
-    def __iter__(self) -> Iterator[Event]:
-        return iter(self.figure)
+        chosen = f"content of {model.name} at {', '.join(self.content)}; style at {', '.join(self.style)}"
+        super().__init__(figure, [chosen])
 
     def result(self) -> Reconstructions:
         """What is there so far."""

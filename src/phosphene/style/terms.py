@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from phosphene.errors import UsageError
-from phosphene.objectives import TV2, Objective, Scale
+from phosphene.objectives import INPUT, TV2, Objective, Scale
 from phosphene.style.job import Job
 from phosphene.style.method import Method, content_terms, style_terms
+from phosphene.style.tiles import TileSums
 
 KINDS = ("content", "style", "tv")  # what terms are summed up as
 
@@ -25,15 +26,17 @@ KINDS = ("content", "style", "tv")  # what terms are summed up as
 class Ledger(Objective, registered=False):
     """The sum of some terms that remembers what each of them was, and shows them the regions of the picture.
 
+    sums: takes the sums that the terms are functions of, where the picture is cut into tiles.
     entries: (terms,) losses of each evaluation since the list was last cleared, on the device.
     """
 
     terms: tuple[Objective, ...]
     regions: Mapping[str, Tensor]
+    sums: TileSums | None = None
     entries: list[Tensor] = field(default_factory=list)
 
     def __call__(self, acts: Mapping[str, Tensor], rows: Tensor) -> Tensor:
-        seen = {**acts, **self.regions}
+        seen = {**acts, **self.regions, **(self.sums(acts[INPUT]) if self.sums is not None else {})}
         scores = torch.stack([term(seen, rows) for term in self.terms])
         self.entries.append(-scores.detach().sum(1))
         return scores.sum(0)

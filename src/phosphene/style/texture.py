@@ -17,12 +17,11 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.contact import contact_sheet
-from phosphene.errors import UsageError
 from phosphene.models import Model, load, style_layers
-from phosphene.recipe import RunConfig
+from phosphene.recipe import RunConfig, TextureConfig
 from phosphene.style.api import default_model
-from phosphene.style.figure import Event, Figure, Request, Stage, Term
-from phosphene.style.inputs import LEAST_SIDE, Source, read
+from phosphene.style.figure import Figure, Request, Stage, Term, Work
+from phosphene.style.inputs import Source, read
 from phosphene.style.job import over_white
 from phosphene.style.ladder import fitted, resized, rungs
 from phosphene.style.method import names
@@ -30,43 +29,11 @@ from phosphene.style.panel import Panel
 from phosphene.style.periodic import surround
 from phosphene.style.reconstruct import LOSS, mean_gram
 
+KIND = "texture"  # of its recipes
 EXAMPLE = "example"
 DEFAULT_SIZE = 256  # longer side in pixels of a texture whose size nobody names, at most the example's own
 SMALLEST = 128  # longer side in pixels of the coarsest scale
 LEAST_EXAMPLE = 48  # pixels, its longer side at the coarsest scale: three positions of a VGG's deepest layer
-
-
-@dataclass(frozen=True)
-class TextureConfig:
-    """Texture synthesis: what `texture` does besides its example."""
-
-    size: int | tuple[int, int] | None = None
-    """Side of the picture in pixels, or height and width; the example's aspect, 256 at most, when left out."""
-    steps: int = 80
-    """Steps of L-BFGS at each scale."""
-    seed: int = 0
-    """Seed of the noise that it starts from."""
-    scale: float = 1.0
-    """Size of the pattern: 2 is twice that of the example, which is shrunk to the result's size first if larger."""
-    seamless: bool = False
-    """Make a tile: its right edge continues at its left one, its lower edge at its upper one."""
-    style_layers: str | None = None
-    """Layers that hold the style, joined by commas; chosen for the network when left out."""
-
-    def __post_init__(self) -> None:
-        sides = (self.size,) if isinstance(self.size, int) else self.size or ()
-        if any(side < LEAST_SIDE for side in sides):
-            raise UsageError(f"size must be at least {LEAST_SIDE} pixels, got {self.size}")
-        if self.steps < 1:
-            raise UsageError(f"steps must be at least 1, got {self.steps}")
-        if not 0 < self.scale < float("inf"):
-            raise UsageError(f"scale must be positive, got {self.scale}")
-
-    def canvas(self, example: tuple[int, int]) -> tuple[int, int]:
-        """(height, width) of the result, for an example of that size."""
-        if self.size is None:
-            return fitted(*example, min(DEFAULT_SIZE, max(example)))
-        return (self.size, self.size) if isinstance(self.size, int) else (self.size[0], self.size[1])
 
 
 @dataclass(frozen=True)
@@ -116,7 +83,7 @@ class Texture:
         return self.panel._repr_png_()
 
 
-class Texturing:
+class Texturing(Work):
     """The synthesis of one texture as a stream of events; iterate once.
 
     example: (3, h, w) in [0, 1]. folder, name: where the result is kept, and found again by a second run. notes: what
@@ -137,39 +104,34 @@ class Texturing:
     ) -> None:
         self.config, self.example = config, example
         self.layers = names(config.style_layers) or style_layers(model)[1]
-        self.notes = [f"style layers of {model.name}: {', '.join(self.layers)}"]
         own = int(example.shape[1]), int(example.shape[2])
-        canvas = config.canvas(own)
+        size = canvas(config, own)
         of = mean_gram(self.layers, of=EXAMPLE).bind(model)
-        stages = tuple(self._stages(own, canvas))
-        method = {"size": list(canvas), "steps": config.steps, "scale": config.scale, "seamless": config.seamless}
+        stages = tuple(self._stages(own, size))
+        method = {"size": list(size), "steps": config.steps, "scale": config.scale, "seamless": config.seamless}
         around = surround(model, of.layers) if config.seamless else None
         request = Request(name, {LOSS: Term(1.0, of)}, stages, method, config.seed, around=around)
-        self.figure = Figure(model, "texture", [request], {EXAMPLE: example}, run, folder=folder, metadata=metadata)
-
-    def stop(self) -> None:
-        """End after the current step."""
-        self.figure.stop()
-
-    @property
-    def complete(self) -> bool:
-        """Whether it was not interrupted."""
-        return self.figure.complete
-
-    def __iter__(self) -> Iterator[Event]:
-        return iter(self.figure)
+        figure = Figure(model, KIND, [request], {EXAMPLE: example}, run, folder=folder, metadata=metadata)
+        super().__init__(figure, [f"style layers of {model.name}: {', '.join(self.layers)}"])
 
     def result(self) -> Texture:
         """The texture; for use after the last event."""
         return Texture(self.figure.panels[0], self.example, self.config.seamless)
 
-    def _stages(self, own: tuple[int, int], canvas: tuple[int, int]) -> Iterator[Stage]:
+    def _stages(self, own: tuple[int, int], size: tuple[int, int]) -> Iterator[Stage]:
         """Coarse to fine. The example is as large beside the picture at each scale as it is at the last."""
-        longer = max(canvas)
+        longer = max(size)
         share = min(max(own), longer) * self.config.scale / longer
         for side in rungs(longer, min(longer, max(SMALLEST, round(LEAST_EXAMPLE / share)))):
             example = resized(self.example[None], fitted(*own, share * side))[0]
-            yield Stage(fitted(*canvas, side), self.config.steps, {EXAMPLE: example})
+            yield Stage(fitted(*size, side), self.config.steps, {EXAMPLE: example})
+
+
+def canvas(config: TextureConfig, example: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the result, for an example of that size."""
+    if config.size is None:
+        return fitted(*example, min(DEFAULT_SIZE, max(example)))
+    return (config.size, config.size) if isinstance(config.size, int) else config.size
 
 
 def texture(

@@ -15,10 +15,9 @@ Departures: the paper starts from white noise, as `start=noise` does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from PIL import Image
 from torch import Tensor
@@ -29,56 +28,15 @@ from phosphene.files import atomic_write
 from phosphene.media import png_bytes
 from phosphene.models import Model, average_pooling, normalize_activations, style_layers
 from phosphene.objectives import Content, Gram, Sum
-from phosphene.recipe import RunConfig
-from phosphene.style.figure import Event, Figure, Request, Stage, Term
+from phosphene.recipe import RunConfig, TradeoffConfig
+from phosphene.style.figure import Figure, Request, Stage, Term, Work
 from phosphene.style.ladder import fitted, resized
-from phosphene.style.method import names, numbers
+from phosphene.style.method import names
 from phosphene.style.panel import Panel
 
-Scale = Literal["gatys2015", "quality"]
-
+KIND = "tradeoff"  # of its recipes
 CONTENT, STYLE = "content", "style"
-RATIOS: dict[Scale, tuple[float, ...]] = {
-    "gatys2015": (1e-5, 1e-4, 1e-3, 1e-2),  # the paper's columns
-    "quality": (1e-2, 1e-1, 1.0, 10.0),  # from about the preset's own 0.005 to hardly any style
-}
-
-
-@dataclass(frozen=True)
-class TradeoffConfig:
-    """The trade-off grid: what `tradeoff` does besides its two pictures."""
-
-    size: int = 256
-    """Longer side of each picture in pixels."""
-    steps: int = 150
-    """Steps of L-BFGS for each picture."""
-    seed: int = 0
-    """Seed of a start from noise."""
-    scale: Scale = "gatys2015"
-    """What the weights weigh: the paper's losses, or shares as in the quality preset."""
-    ratios: str | None = None
-    """Values of alpha / beta, joined by commas; 1e-5,1e-4,1e-3,1e-2 (quality: 0.01,0.1,1,10) when left out."""
-    content_layer: str | None = None
-    """Layer that holds the content; chosen for the network when left out."""
-    style_layers: str | None = None
-    """Layers that hold the style, shallow to deep, joined by commas; chosen for the network when left out."""
-    start: Literal["content", "noise"] = "content"
-    """Where every picture starts: at the content picture, or at noise, as in the paper."""
-
-    def __post_init__(self) -> None:
-        for name in ("size", "steps"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name, choices in (("scale", tuple(RATIOS)), ("start", ("content", "noise"))):
-            if getattr(self, name) not in choices:
-                raise UsageError(f"no {name} {getattr(self, name)!r}; choose {' or '.join(choices)}")
-        if not all(0 < ratio < float("inf") for ratio in self.columns):
-            raise UsageError(f"ratios must be positive, got {self.ratios}")
-
-    @property
-    def columns(self) -> tuple[float, ...]:
-        """Values of alpha / beta, ascending."""
-        return tuple(sorted(set(numbers(self.ratios, "ratios") or RATIOS[self.scale])))
+PAPER = "gatys2015"  # the scale for which the network is changed, too
 
 
 @dataclass(frozen=True)
@@ -142,7 +100,7 @@ class Grid:
         return png_bytes(self.image())
 
 
-class Tradeoff:
+class Tradeoff(Work):
     """The grid of one content and one style as a stream of events; iterate once.
 
     content, style: (3, h, w) in [0, 1]; neither is stretched. folder: where the cells are kept; those that it holds
@@ -166,25 +124,16 @@ class Tradeoff:
         self.layer = config.content_layer or own_content
         self.layers = names(config.style_layers) or own_style
         self.references = {CONTENT: at(content, config.size), STYLE: at(style, config.size)}
-        self.notes = [f"content of {model.name} at {self.layer}; style at {', '.join(self.layers)}"]
-        self.model = self._paper(model) if config.scale == "gatys2015" else model
+        self.model, notes = model, [f"content of {model.name} at {self.layer}; style at {', '.join(self.layers)}"]
+        if config.scale == PAPER:
+            self.model, changes = as_in_the_paper(model, list(self.references.values()), {self.layer, *self.layers})
+            notes += changes
         subsets = [self.layers[:k] for k in range(1, len(self.layers) + 1)]
         self.asked = [(subset, ratio) for subset in subsets for ratio in config.columns]
         requests = [self._request(subset, ratio) for subset, ratio in self.asked]
         inputs = {CONTENT: content, STYLE: style}
-        self.figure = Figure(self.model, "tradeoff", requests, inputs, run, folder=folder, metadata=metadata)
-
-    def stop(self) -> None:
-        """End after the current step."""
-        self.figure.stop()
-
-    @property
-    def complete(self) -> bool:
-        """Whether every picture is there and none was interrupted."""
-        return self.figure.complete
-
-    def __iter__(self) -> Iterator[Event]:
-        return iter(self.figure)
+        figure = Figure(self.model, KIND, requests, inputs, run, folder=folder, metadata=metadata)
+        super().__init__(figure, notes)
 
     def grid(self) -> Grid:
         """What is there so far."""
@@ -193,25 +142,10 @@ class Tradeoff:
         title = f"alpha / beta by style layers · {self.model.name}\n{self.config.scale} scale, content {self.layer}"
         return Grid(cells, self.config.columns, title)
 
-    def _paper(self, model: Model) -> Model:
-        """The network as the paper's weights presume it; what cannot be had stays as it is, which is said."""
-        try:
-            model = average_pooling(model)
-            self.notes.append("max pooling exchanged for average pooling, as in the paper")
-        except UsageError as error:
-            self.notes.append(f"its own pooling stays: {error}")
-        try:
-            shown = [picture[None] for picture in self.references.values()]
-            model = normalize_activations(model, shown, layers={self.layer, *self.layers})
-            self.notes.append("activations normalized by the content and the style picture")
-        except UsageError as error:
-            self.notes.append(f"activations stay as they are: {error}")
-        return model
-
     def _request(self, layers: tuple[str, ...], ratio: float) -> Request:
         config, content = self.config, self.references[CONTENT]
         size = int(content.shape[1]), int(content.shape[2])
-        paper = config.scale == "gatys2015"
+        paper = config.scale == PAPER
         of_content = Content(self.layer, form="sum" if paper else "relative")
         grams = tuple(Gram(layer, norm="paper" if paper else "relative") for layer in layers)
         of_style = Sum(grams) * (1 / len(grams)) if len(grams) > 1 else grams[0]
@@ -222,11 +156,36 @@ class Tradeoff:
                 STYLE: Term(1.0, of_style.bind(self.model)),
             },
             stages=(Stage(size, config.steps, self.references),),
-            method={"size": list(size), "steps": config.steps, "start": config.start},
+            method={
+                "size": list(size),
+                "steps": config.steps,
+                "start": config.start,
+                "scale": config.scale,
+                "normalized": list(self.layers) if paper else [],  # with the content layer: they make the network
+            },
             seed=config.seed,
             start=content if config.start == "content" else None,
             original=content,
         )
+
+
+def as_in_the_paper(model: Model, pictures: Sequence[Tensor], layers: Collection[str]) -> tuple[Model, list[str]]:
+    """The network that the paper's weights presume, and what to say of it; what cannot be had stays as it is.
+
+    pictures: (3, h, w) that channels are measured on. layers: those that are normalized.
+    """
+    notes = []
+    try:
+        model = average_pooling(model)
+        notes.append("max pooling exchanged for average pooling, as in the paper")
+    except UsageError as error:
+        notes.append(f"its own pooling stays: {error}")
+    try:
+        model = normalize_activations(model, [picture[None] for picture in pictures], layers=layers)
+        notes.append("activations normalized by the content and the style picture")
+    except UsageError as error:
+        notes.append(f"activations stay as they are: {error}")
+    return model, notes
 
 
 def plainly(value: float) -> str:

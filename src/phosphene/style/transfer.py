@@ -5,10 +5,6 @@
 Gatys, Ecker and Bethge 2015 (arXiv 1508.06576): content is the activations of a layer, style the correlations of the
 responses over several; a picture is optimised until it has both. It goes up a ladder of scales, each started from the
 result of the one before. One picture is one problem of one row on the one engine loop.
-
-Departures: the picture is optimised in the Fourier basis (`signals/fourier.py`). There L-BFGS needs a quarter of the
-evaluations that it needs on pixels, and the colors of large areas, which pixels move one by one, move at once. A start
-from the content starts every scale from it: what is carried up is how the picture differs, so no detail is lost.
 """
 
 from __future__ import annotations
@@ -22,27 +18,28 @@ import torch
 from torch import Tensor
 
 from phosphene.engine import Arithmetic, Step, arithmetic, optimize
-from phosphene.engine.batching import is_out_of_memory
+from phosphene.engine.batching import is_out_of_memory, usable_memory
 from phosphene.errors import PhospheneError, RecipeError, UsageError
 from phosphene.models import Model
 from phosphene.objectives import INPUT, aim
 from phosphene.objectives.statistics import MASK
 from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, StyleConfig, TransformConfig
-from phosphene.seeds import Generators
-from phosphene.signals import Fourier, Pixels, Signal
+from phosphene.signals import Signal
 from phosphene.style.average import Average
+from phosphene.style.carry import carried
 from phosphene.style.job import Job as Job
 from phosphene.style.job import Style as Style
 from phosphene.style.job import finished, prepared
-from phosphene.style.ladder import covering, enlarged, fitted, resized, rungs
+from phosphene.style.ladder import fitted, rungs
 from phosphene.style.method import Method, check_start, joined, method
 from phosphene.style.network import adapted
+from phosphene.style.preflight import Plan, planned
+from phosphene.style.starts import Starts
 from phosphene.style.terms import Ledger as Ledger
 from phosphene.style.terms import named_terms, style_number
+from phosphene.style.tiles import Assembled, tiled
 from phosphene.transforms import build
 
-NO_LOW_PASS = 1.7  # cycles per pixel: a style may have any frequency, and what has none stays as it was
-NOISE = 0.1  # deviation of a start from noise, in the basis's own units: ten times a feature's faint start
 GRAY = 0.5  # what is not a number is shown as
 STILL = TransformConfig(transforms="none")
 
@@ -109,16 +106,20 @@ class Transfer:
         self.arithmetic = a = arithmetic_for(self.method, run)
         self.model = network.prepared(a.device, dtype=a.dtype, memory_format=a.memory_format)
         self.canvas = self.job.canvas
+        self.starts = Starts(self.job, self.method, config.seed, a.device)
         self.sides = rungs(config.size, self.method.smallest)
         self.history: list[tuple[int, int, float]] = []
         self.traces: list[tuple[float, ...]] = []
         self.evaluations, self.seconds = 0, 0.0
         self._number, self._average = 0, Average(self.method.average)
         self._step: Step | None = None
+        self._learned: dict[str, Any] | None = None  # by the optimizer, at the scale below
         self._signal: Signal | None = None
         self._stopping = False
         self._state: dict[str, Any] | None = None
         self._resumed = False
+        self._bound = joined(list(self.terms.values())).bind(self.model)
+        self.plan = self._planned()
         self._first: Ledger | None = self._checked()
 
     def stop(self) -> None:
@@ -134,6 +135,13 @@ class Transfer:
         """Steps at a scale, from 0."""
         return self.method.steps if number == len(self.sides) - 1 else self.method.coarse_steps
 
+    def scales(self) -> list[dict[str, Any]]:
+        """How each scale is done, as data: its size (width, height), L-BFGS's memory, and the side of its tiles."""
+        return [
+            {"size": [width, height], "history": choice.history, "tile": choice.side}
+            for (height, width), choice in zip(self.sizes, self.plan.choices, strict=True)
+        ]
+
     def current(self) -> Tensor:
         """The picture as it is (3, h, w) on the CPU; for use between two events."""
         assert self._signal is not None, "nothing has begun"
@@ -144,6 +152,7 @@ class Transfer:
         assert self._step is not None, "no step was done"
         return {
             "scale": self._number,
+            "choices": [(choice.history, choice.side) for choice in self.plan.choices],
             "engine": self._step.state(),
             "average": self._average.state(),
             "history": self.history,
@@ -162,6 +171,7 @@ class Transfer:
             self.history = [(scale, step, total) for scale, step, total in state["history"]]
             self.traces = [tuple(trace) for trace in state["traces"]]
             self._average.restore(state["average"])
+            self.plan = self.plan.following(state["choices"], self.model, self._bound)
             self._state = state["engine"]
             self._resumed = True
         except (KeyError, TypeError, ValueError) as error:
@@ -178,8 +188,9 @@ class Transfer:
             size, self._number, self._step = self.sizes[number], number, None
             yield ScaleBegun(number + 1, len(self.sides), size, self.steps(number))
             ledger = self._taken(number)
-            self._signal = signal = self.signal(size, picture)
-            for step in self._optimized(ledger, signal, number):
+            below, self._signal = self._signal, self.starts.signal(size, picture)
+            signal = self._signal
+            for step in self._optimized(ledger, signal, below, number):
                 self._step, self.seconds = step, time.perf_counter() - began
                 losses = self._note(ledger, number, step)
                 yield StepDone(
@@ -192,6 +203,7 @@ class Transfer:
                 if self._stopping:
                     break
             picture = self._average.picture(signal)
+            self._learned = self._step.state()["ascent"] if self._step is not None else self._learned
             self._average.clear()
             self._resumed = False
             reason = self._failure(picture)
@@ -205,7 +217,7 @@ class Transfer:
     def interrupted(self) -> Painted:
         """The picture as it is, for use after an interruption between two events."""
         assert self._signal is not None
-        ledger = self.ledger(self._signal.size)
+        ledger = self.ledger(self._number)
         return self._painted(self._average.picture(self._signal), ledger, "interrupted", "")
 
     def _painted(self, picture: Tensor, ledger: Ledger, status: str, reason: str) -> Painted:
@@ -238,7 +250,8 @@ class Transfer:
     def _losses(self, ledger: Ledger, picture: Tensor) -> dict[str, float]:
         """The losses of a picture by term: a line search may end beside the last point that it looked at."""
         with torch.no_grad():
-            acts = {INPUT: picture, **self.model.activations(picture, ledger.layers - {INPUT})}
+            layers = ledger.layers - {INPUT}
+            acts = {INPUT: picture, **(self.model.activations(picture, layers) if layers else {})}
             ledger(acts, torch.zeros(1, dtype=torch.int64, device=picture.device))
         return dict(zip(self.terms, ledger.best().tolist(), strict=True))
 
@@ -248,19 +261,32 @@ class Transfer:
             return f"the gradient stopped being finite at step {int(self._step.broken[0])}; a smaller --lr may help"
         return "" if bool(picture.isfinite().all()) else "the picture's values stopped being finite"
 
-    def _optimized(self, ledger: Ledger, signal: Signal, number: int) -> Iterator[Step]:
+    def _optimized(self, ledger: Ledger, signal: Signal, below: Signal | None, number: int) -> Iterator[Step]:
+        """The steps of a scale. below: the signal of the scale below, as it was left."""
         m = self.method
-        optimizer = OptimizerConfig(m.optimizer, m.lr, history=m.history, redirect=False)
+        history = self.plan.choices[number].history or m.history
+        optimizer = OptimizerConfig(m.optimizer, m.lr, history=history, redirect=False)
         config = RenderConfig(signal.size, self.steps(number), self.config.seed, transform=STILL, optimizer=optimizer)
         transform = build(STILL, size=signal.size, steps=config.steps)
         state, self._state = self._state, None
-        return optimize(ledger, self.model, signal, transform, config, state=state)
+        if state is not None:
+            self._learned = state["ascent"]
+        learned = None
+        if state is None and below is not None and self._learned is not None and m.warm:
+            learned = carried(self._learned, below, signal, history=history)
+        return optimize(ledger, self.model, signal, transform, config, state=state, learned=learned)
+
+    def _planned(self) -> Plan:
+        """How each scale is done with the memory that there is."""
+        steps = [self.steps(number) for number in range(len(self.sides))]
+        free = usable_memory(self.run, self.arithmetic.device)
+        return planned(self.model, self._bound, self.sizes, steps, self.method, free)
 
     def _checked(self) -> Ledger:
         """The ledger of the first scale to come: what the network cannot take is found here."""
         height, width = self.sizes[self._number]
         try:
-            return self.ledger((height, width))
+            return self.ledger(self._number)
         except PhospheneError:
             raise
         except (RuntimeError, AssertionError, ValueError, IndexError, TypeError) as error:
@@ -275,69 +301,34 @@ class Transfer:
     def _taken(self, number: int) -> Ledger:
         """The ledger of a scale; the first one is there already."""
         ledger, self._first = self._first, None
-        return ledger if ledger is not None else self.ledger(self.sizes[number])
+        return ledger if ledger is not None else self.ledger(number)
 
-    def ledger(self, size: tuple[int, int]) -> Ledger:
-        """The terms, aimed at the pictures as they are at a scale."""
-        regions = {f"{MASK}{name}": self._at(mask, size) for name, mask in self.job.regions.items()}
-        terms = joined(list(self.terms.values())).bind(self.model)
-        needed = terms.layers - {INPUT}
+    def ledger(self, number: int) -> Ledger:
+        """The terms, aimed at the pictures as they are at a scale, from 0; tile by tile where the plan says so."""
+        size, side, reach = self.sizes[number], self.plan.choices[number].side, self.plan.reach
+        regions = {f"{MASK}{name}": self.starts.at(mask, size) for name, mask in self.job.regions.items()}
+        needed = self._bound.layers - {INPUT}
+
+        def seen(picture: Tensor) -> Mapping[str, Tensor]:
+            if side is not None and reach is not None:
+                return Assembled(self.model, reach, picture, side)
+            return self._activations(picture, needed)
 
         def reference(name: str) -> tuple[Mapping[str, Tensor], Tensor | None]:
             if name == "content":
                 assert self.job.content is not None
-                return self._activations(self._at(self.job.content, size), needed), None
+                return seen(self.starts.at(self.job.content, size)), None
             style = self.job.styles[style_number(name) - 1]
             longer = self.config.style_scale * max(size)
             place = fitted(int(style.picture.shape[1]), int(style.picture.shape[2]), longer)
-            part = None if style.part is None else self._at(style.part, place)
-            return self._activations(self._at(style.picture, place), needed), part
+            part = None if style.part is None else self.starts.at(style.part, place)
+            return seen(self.starts.at(style.picture, place)), part
 
-        aimed = aim(terms, reference)
-        return Ledger(aimed.children if len(self.terms) > 1 else (aimed,), regions)
-
-    def signal(self, size: tuple[int, int], before: Tensor | None) -> Signal:
-        """The picture at a scale, at its start. before: (1, 3, h, w), the result of the scale below."""
-        kind: Signal
-        if self.method.signal == "fourier":
-            kind = Fourier(1, size=size, cutoff=NO_LOW_PASS)
-        else:
-            kind = Pixels(1, size=size, decorrelate=False)
-        start = self._start(size) if before is None else self._carried(before, size)
-        if start is None:
-            kind.start(Generators(self.config.seed, ["style"]), NOISE)
-        else:
-            kind.encode(start.cpu())
-        return kind.to(self.arithmetic.device)
-
-    def _carried(self, before: Tensor, size: tuple[int, int]) -> Tensor:
-        """The result of the scale below at the next size."""
-        from_content = self.job.start is None and self.method.start == "content"
-        if self.job.content is None or not (from_content and self.method.details):
-            return resized(before, size)
-        below = (int(before.shape[2]), int(before.shape[3]))
-        change = enlarged(before - self._at(self.job.content, below), size)
-        return (self._at(self.job.content, size) + change).clamp(0, 1)
-
-    def _start(self, size: tuple[int, int]) -> Tensor | None:
-        """The picture that the first scale starts from; None for noise."""
-        job, name = self.job, self.method.start
-        if job.start is not None:
-            return self._at(job.start, size)
-        if name == "noise" or (name == "content" and job.content is None):
-            return None
-        if name == "white":
-            return torch.ones(1, 3, *size)
-        if name == "content":
-            assert job.content is not None
-            return self._at(job.content, size)
-        if not job.styles:
-            raise UsageError("there is no style picture to start from")
-        return covering(job.styles[0].picture[None], size)
-
-    def _at(self, picture: Tensor, size: tuple[int, int]) -> Tensor:
-        """(c, h, w) -> (1, c, *size) on the device."""
-        return resized(picture[None].to(self.arithmetic.device), size)
+        aimed, sums = aim(self._bound, reference), None
+        if side is not None and reach is not None:
+            cut = tiled(aimed, self.model, reach, size, side, masks=regions)
+            aimed, sums = cut.summed, cut.sums
+        return Ledger(aimed.children if len(self.terms) > 1 else (aimed,), regions, sums)
 
     def _activations(self, x: Tensor, layers: frozenset[str]) -> dict[str, Tensor]:
         with torch.no_grad():

@@ -11,7 +11,7 @@ import numpy as np
 from phosphene.textures.canvas import TAU, Array, Canvas, Pattern, bands, edge, ripple
 
 ANGLES = (0.0, 22.5, 45.0, 67.5, 90.0, 112.5, 135.0, 157.5)  # degrees
-ANGLE_JITTER = 6.0  # degrees; half of the way to the next angle is 11.25
+ANGLE_JITTER = 4.0  # degrees; half of the way to the next angle is 11.25
 TILT = 14.0  # degrees: how far upright things lean
 
 

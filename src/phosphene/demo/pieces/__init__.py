@@ -1,7 +1,7 @@
 """The pieces of the demo, in the order of the page. A new one is a file here and an entry in `PIECES`."""
 
 from phosphene.demo.piece import Piece
-from phosphene.demo.pieces import animation, classes, layer, logit_or_probability, silent
+from phosphene.demo.pieces import animation, classes, layer, logit_or_probability, reconstruct, silent, style
 
 PIECES: tuple[Piece, ...] = (
     classes.PIECE,
@@ -9,6 +9,8 @@ PIECES: tuple[Piece, ...] = (
     logit_or_probability.PIECE,
     silent.PIECE,
     animation.PIECE,
+    style.PIECE,
+    reconstruct.PIECE,
 )
 
 __all__ = ["PIECES"]

@@ -1,0 +1,113 @@
+"""What an optimizer knows goes up the ladder: products stay, pictures enlarge, and the next scale starts faster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from phosphene.models import InputSpec, Model, from_module
+from phosphene.recipe import StyleConfig
+from phosphene.signals import Fourier, Pixels, Signal
+from phosphene.style.carry import FourierLift, Lift, PixelLift, carried
+from phosphene.style.job import Job, Style
+from phosphene.style.starts import NO_LOW_PASS
+from phosphene.style.transfer import Painted, Transfer
+
+SIZES = ((17, 24), (24, 34))
+
+
+def lifts() -> dict[str, tuple[Lift, tuple[int, ...]]]:
+    coarse, fine = (Fourier(1, size=size, cutoff=NO_LOW_PASS) for size in SIZES)
+    pixels = [Pixels(1, size=size, decorrelate=False).logits for size in SIZES]
+    return {
+        "fourier": (FourierLift(coarse, fine), tuple(coarse.coefficients.shape)),
+        "pixels": (PixelLift(*pixels), tuple(pixels[0].shape)),
+    }
+
+
+def smooth(shape: tuple[int, ...], seed: int) -> Tensor:
+    """Noise that has nothing at the highest frequencies, which two grids do not share."""
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    if shape[-1] == 2:  # Fourier coefficients
+        noise[:, :, shape[2] // 2 - 1 : shape[2] // 2 + 2] = 0
+        noise[:, :, :, -1] = 0
+        return noise
+    return torch.nn.functional.avg_pool2d(noise, 5, 1, 2)
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [("fourier", 1e-5), ("pixels", 0.1)])
+def test_a_gradient_and_a_difference_have_the_same_product_above(kind: str, tolerance: float) -> None:
+    lift, shape = lifts()[kind]
+    y, s = smooth(shape, 1), smooth(shape, 2)
+    s = s + y  # so that the product is not nothing
+    assert float((lift.gradient(y) * lift.difference(s)).sum()) == pytest.approx(float((y * s).sum()), rel=tolerance)
+
+
+def test_lifted_coefficients_are_the_enlarged_picture() -> None:
+    """Sampled where the two grids meet: every second pixel of twice the size."""
+    coarse, fine = (Fourier(1, size=size, cutoff=NO_LOW_PASS) for size in ((16, 12), (32, 24)))
+    with torch.no_grad():
+        coarse.coefficients.copy_(smooth(tuple(coarse.coefficients.shape), 3))
+        fine.coefficients.copy_(FourierLift(coarse, fine).difference(coarse.coefficients))
+        assert torch.allclose(fine()[:, :, ::2, ::2], coarse(), atol=1e-5)
+
+
+def network() -> Model:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3, padding=1))
+    return from_module(net, InputSpec(size=(32, 32)), name="small")
+
+
+def traced(**options: Any) -> tuple[Transfer, Painted]:
+    pictures = torch.rand(2, 3, 40, 52, generator=torch.Generator().manual_seed(4))
+    pictures = torch.nn.functional.avg_pool2d(pictures, 5, 1, 2)
+    config = StyleConfig(
+        size=52, smallest=26, steps=12, content_layers="3", style_layers="0,3", seed=1, start="noise", **options
+    )
+    transfer = Transfer(network(), Job(pictures[0], (Style(pictures[1]),)), config)
+    *_, painted = transfer
+    assert isinstance(painted, Painted)
+    return transfer, painted
+
+
+@pytest.mark.parametrize("signal", ["fourier", "pixels"])
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_every_optimizer_and_basis_goes_on_from_what_it_learned(signal: str, optimizer: str) -> None:
+    warm, cold = (traced(signal=signal, optimizer=optimizer, warm=warm)[1] for warm in (True, False))
+    first = max(scale for scale, _, _ in warm.history)
+    assert first == 3
+    assert warm.history[:12] == cold.history[:12]  # the coarsest scale has nothing to go on from
+    assert warm.history[12:] != cold.history[12:]
+    assert all(total == total for _, _, total in warm.history)
+
+
+def test_lbfgs_knows_the_valley_at_its_first_step() -> None:
+    warm, cold = (traced(warm=warm)[1] for warm in (True, False))
+    second = {scale: [total for s, _, total in run.history if s == 2] for scale, run in (("w", warm), ("c", cold))}
+    assert second["w"][2] < second["c"][2]
+
+
+def test_no_more_pairs_are_carried_than_are_kept() -> None:
+    coarse, fine = (Fourier(1, size=size, cutoff=NO_LOW_PASS) for size in SIZES)
+    optimizer = torch.optim.LBFGS(
+        coarse.parameters(), max_iter=1, max_eval=25, history_size=9, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = ((coarse() - 0.3) ** 2 * torch.linspace(0.1, 2, SIZES[0][1])).sum()
+        loss.backward()
+        return loss
+
+    with torch.no_grad():
+        coarse.coefficients.copy_(smooth(tuple(coarse.coefficients.shape), 5))
+    for _ in range(8):
+        optimizer.step(closure)
+    state = carried(optimizer.state_dict(), coarse, fine, history=3)
+    assert len(state["state"][0]["old_dirs"]) == len(state["state"][0]["ro"]) == 3
+    assert state["param_groups"][0]["history_size"] == 3
+    signals: list[Signal] = [fine]
+    torch.optim.LBFGS(signals[0].parameters(), history_size=3).load_state_dict(state)
