@@ -28,7 +28,7 @@ LAYERS = (
     ),
     ("signals", "transforms", "objectives", "models"),
     ("engine",),
-    ("features", "style", "examples", "study", "audio", "atlas"),
+    ("features", "style", "deepdream", "examples", "study", "audio", "atlas"),
     ("reports",),
     ("cli", "demo", "web", "__main__"),
 )

@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from phosphene.deepdream.api import dream as dream
+    from phosphene.deepdream.config import DreamConfig as DreamConfig
     from phosphene.engine import Step as Step
     from phosphene.engine import optimize as optimize
     from phosphene.errors import PhospheneError as PhospheneError
@@ -81,6 +83,8 @@ if TYPE_CHECKING:
 
 # where each public name lives
 _HOME = {
+    "deepdream.api": ("dream",),
+    "deepdream.config": ("DreamConfig",),
     "engine": ("Step", "optimize"),
     "errors": ("PhospheneError",),
     "features.picture": ("Picture", "Sheet"),

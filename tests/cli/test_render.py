@@ -133,6 +133,41 @@ def test_alpha_and_a_start_picture_of_either_kind(phosphene: Any, workplace: Pat
             assert "--init" in phosphene("rerun", str(file), "--model", "nets:rgb").err
 
 
+def test_diversity_makes_a_family_of_each_unit(phosphene: Any, workplace: Path) -> None:
+    words = ["render", "nets:rgb", "conv:0,2", "--steps", "4", "--device", "cpu"]
+    ran = phosphene(*words, "--diversity", "3", "--json")
+    assert ran.code == 0
+    results = ran.json["results"]
+    assert [result["unit"] for result in results] == [0, 0, 0, 2, 2, 2]
+    assert len({result["path"] for result in results}) == len({result["target"] for result in results}) == 6
+    assert all("*diversity(conv, group=3, members=" in result["target"] for result in results)
+    again = phosphene("rerun", results[4]["path"], "--model", "nets:rgb", "--json")
+    assert again.json["same_pixels"]
+    assert again.json["target"] == results[4]["target"]
+    resumed = phosphene(*words, "--diversity", "3", "--json", "--resume")
+    assert [result["path"] for result in resumed.json["results"]] == [result["path"] for result in results]
+
+
+def test_diversity_auto_says_the_weight_that_it_found(phosphene: Any, workplace: Path) -> None:
+    words = ["render", "nets:rgb", "conv:0", "--steps", "2", "--device", "cpu"]
+    ran = phosphene(*words, "--diversity", "auto")
+    assert ran.code == 0
+    assert "looking for the largest diversity weight that holds: 5 runs of 2 steps" in ran.err
+    assert "conv:0: the largest diversity weight that holds is " in ran.err
+    assert len(ran.out.splitlines()) == 5
+    two = phosphene(*words, "--diversity", "2", "--diversity-weight", "auto")
+    assert "the largest diversity weight" in two.err
+    assert len(two.out.splitlines()) == 3
+
+
+@pytest.mark.parametrize("words", [["--diversity", "0"], ["--diversity", "many"], ["--diversity-weight", "-1"]])
+def test_a_diversity_that_cannot_be_is_bad_usage(phosphene: Any, workplace: Path, words: list[str]) -> None:
+    ran = phosphene("render", "nets:rgb", "conv:0", *words)
+    assert ran.code == 2
+    assert "diversity" in ran.err
+    assert not Path("out").exists()
+
+
 def test_lbfgs_goes_through(phosphene: Any, workplace: Path) -> None:
     ran = phosphene("render", "nets:rgb", "conv:0,1", "--optimizer", "lbfgs", "--steps", "3", "--json")
     assert [result["status"] for result in ran.json["results"]] == ["ok", "ok"]

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from phosphene.engine import Loop, Step, optimize
-from phosphene.engine.optimize import CHECK_EVERY
+from phosphene.engine.optimize import CHECK_EVERY, parted
 from phosphene.errors import RecipeError, UsageError
 from phosphene.models import InputSpec, Model, from_module
-from phosphene.objectives import L2, OUTPUT, TV, Channel, Constant, Logit, Objective, WholeLayer
+from phosphene.objectives import L2, OUTPUT, TV, Channel, Constant, Logit, Objective, WholeLayer, aim, parse
 from phosphene.recipe import OptimizerConfig, RenderConfig, TransformConfig
 from phosphene.seeds import Generators
 from phosphene.signals import Fourier, Pixels, Signal
@@ -173,6 +173,81 @@ def test_a_row_that_is_awake_does_not_notice_its_silent_mate(tiny_model: Model, 
     without = ascend(tiny_model, Channel("features.1", (1, 5)), RenderConfig(steps=12))
     assert with_silent[-1].silent.tolist() == [False, True]
     assert_same_rows(with_silent, [1, 2], without, [1, 5])
+
+
+def aimed(model: Model, text: str) -> Objective:
+    """A target whose references are one picture of noise."""
+    target = parse(text).bind(model)
+    seen = model.activations(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1)), ["features.2"])
+    return aim(target, lambda name: (seen, None))
+
+
+COMPANY = [
+    "features.1:2 + 5*diversity(features.1, group=2)",
+    "features.1:2 + 5*diversity(features.2, group=2)",
+    "2*(features.1:2 + diversity(features.2, group=2)) - 0.00001*tv",
+    "features.1:2,2 + 0.1*content(features.2)",
+    "features.1:2,2 - 0.00001*tv",
+]
+
+
+@pytest.mark.parametrize("text", COMPANY)
+def test_a_silent_unit_is_woken_whatever_keeps_it_company(tiny_model: Model, ascend: Ascend, text: str) -> None:
+    with torch.no_grad():  # silent on noise, not for ever
+        tiny_model.net.features[0].bias[2] = -1.0
+    steps = ascend(tiny_model, aimed(tiny_model, text), RenderConfig(steps=4 * CHECK_EVERY, transform=PLAIN))
+    assert steps[0].silent.tolist() == [True, True]
+    assert not bool(steps[-1].silent.any())
+    acts = tiny_model.activations(steps[-1].signal().detach(), ["features.1"])["features.1"]
+    assert bool((acts[:, 2].amax((1, 2)) > 0).all())
+
+
+def test_company_moves_a_row_that_is_awake_and_none_that_is_silent(tiny_model: Model) -> None:
+    kill(tiny_model, 2)
+    target = parse("features.1:1,2 + 50*diversity(features.2, group=2)").bind(tiny_model)
+    for redirect, moved in ((True, [True, False]), (False, [True, True])):
+        config = RenderConfig(steps=1, transform=PLAIN, optimizer=OptimizerConfig(redirect=redirect))
+        signal = Pixels(2, size=(32, 32))
+        signal.start(Generators(0, ["a", "b"]))
+        loop = Loop(target, tiny_model, signal, build(PLAIN, size=(32, 32), steps=1), config)
+        dead = torch.tensor([False, True]) if redirect else None
+        alone, _ = Loop(target.parts[0], tiny_model, signal, loop.transform, config).scores(0, dead)  # type: ignore[attr-defined]
+        whole, unit = loop.scores(0, dead)
+        assert torch.equal(unit, alone)
+        (by_company,) = torch.autograd.grad((whole - unit).sum(), loop.parameters)
+        assert [bool(row.any()) for row in by_company] == moved
+
+
+def test_a_silent_mate_of_another_family_changes_no_bit(tiny_model: Model, ascend: Ascend) -> None:
+    kill(tiny_model, 2)
+    diversity = "5*diversity(features.2, group=2, members=0..3)"
+    config = RenderConfig(steps=12, transform=PLAIN)
+    with_silent = ascend(tiny_model, parse(f"features.1:1,1,2,2 + {diversity}"), config)
+    without = ascend(tiny_model, parse(f"features.1:1,1,5,5 + {diversity}"), config)
+    assert with_silent[-1].silent.tolist() == [False, False, True, True]
+    for a, b in zip(with_silent[-1].signal.parameters(), without[-1].signal.parameters(), strict=True):
+        assert torch.equal(a[:2], b[:2])
+        assert not torch.equal(a[2:], b[2:])
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "company"),
+    [
+        ("a:1 + 2*diversity(a, group=2) - 3*tv", "a:1 - 3*tv", "2*diversity(a, group=2)"),
+        ("a:1 - 3*tv", "a:1 - 3*tv", None),
+        ("a:1 + alignment(input, group=2)", "a:1 + alignment(input, group=2)", None),
+        ("content(a) + gram(b) - tv", "content(a) + gram(b) - tv", None),
+        ("content(a) + diversity(b, group=2)", "content(a)", "diversity(b, group=2)"),
+        ("a:1 + content(b) + b:2", "a:1 + b:2", "content(b)"),
+        ("2*(a:1 + diversity(b, group=2))", "2*a:1", "2*diversity(b, group=2)"),
+        ("a:1 * (1 + diversity(b, group=2))", "a:1 * (1 + diversity(b, group=2))", None),
+        ("diversity(b, group=2)", "diversity(b, group=2)", None),
+    ],
+)
+def test_the_unit_of_a_target_is_told_from_its_company(text: str, unit: str, company: str | None) -> None:
+    found, beside = parted(parse(text))
+    assert str(found) == unit
+    assert (None if beside is None else str(beside)) == company
 
 
 class Breaking(nn.Module):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from phosphene.cli import demo, inspect, natural, reconstruct, render, rerun, style, texture, tradeoff
+from phosphene.cli import demo, dream, inspect, natural, reconstruct, render, rerun, style, texture, tradeoff
 from phosphene.cli.allocator import keep_freed_memory
 from phosphene.errors import EXIT_FAILED, EXIT_USAGE, PhospheneError
 from phosphene.files import reason
@@ -31,6 +31,7 @@ Then: phosphene render logit:spiral, phosphene render squeezenet1_1 features.12:
 COMMANDS = (
     demo.demo,
     render.render,
+    dream.dream,
     reconstruct.reconstruct,
     texture.texture,
     tradeoff.tradeoff,

@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from phosphene.cli.console import Meter, Screen, relative
 from phosphene.cli.default import network_and_targets
 from phosphene.cli.options import (
+    Flat,
     Json,
     Network,
     NetworkFlags,
@@ -29,15 +30,19 @@ from phosphene.cli.options import (
     steps as step_list,
 )
 from phosphene.errors import EXIT_FAILED, UsageError
+from phosphene.features.diversity import diversify
 from phosphene.features.picture import Picture, Sheet
-from phosphene.features.render import Done, Notice, Progress, Rendering
+from phosphene.features.render import Done, Notice, Progress, Rendering, quietly
 from phosphene.features.store import Store
 from phosphene.media import opaque, read_picture, to_tensor
 from phosphene.objectives import parse
-from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, SignalConfig, TransformConfig
+from phosphene.recipe import DiversityConfig, OptimizerConfig, RenderConfig, RunConfig, SignalConfig, TransformConfig
 
 INTERRUPTED = 130  # the shell's exit code for Ctrl-C
 ANIMATION_FRAMES = 32
+ONE_EACH = DiversityConfig()
+
+DiversityFlags = Annotated[DiversityConfig, Flat, Parameter(group="Picture")]
 
 
 def render(
@@ -49,6 +54,7 @@ def render(
     steps: Annotated[int, Parameter(group="Picture")] = RenderConfig.steps,
     seed: Annotated[int, Parameter(group="Picture")] = RenderConfig.seed,
     init: Annotated[Path | None, Parameter(group="Picture")] = None,
+    several: DiversityFlags = ONE_EACH,
     signal_: SignalFlags = SignalConfig(),
     transform: TransformFlags = TransformConfig(),
     optimizer: OptimizerFlags = OptimizerConfig(),
@@ -65,7 +71,8 @@ def render(
     """Feature visualization: optimise a picture until a unit of a network responds.
 
     Examples: `phosphene render logit:star`, `phosphene render squeezenet1_1 features.12:0..15`, `... logit:goldfish`,
-    `... "features.12:3 - 0.05*tv"`, `... features.7` (a whole layer: DeepDream), `... layer4:7@3,5` (one neuron).
+    `... "features.12:3 - 0.05*tv"`, `... features.7` (a whole layer: DeepDream), `... layer4:7@3,5` (one neuron),
+    `... features.12:50 --diversity 9` (nine pictures of one unit, which differ).
 
     Parameters
     ----------
@@ -101,9 +108,10 @@ def render(
     network = opened.open(name)
     start = start_picture(init, network.spec.channels, alpha=signal_.alpha) if init is not None else None
     store = Store(out, resume=resume, metadata=metadata)
+    asked = diversify(network, targets, several, config, quietly(network, run, start), say=screen.say)
     rendering = Rendering(
         network,
-        targets,
+        asked,
         config,
         run,
         init=start,

@@ -9,11 +9,14 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from phosphene.cli import dream as dreams
 from phosphene.cli.console import Screen, relative
 from phosphene.cli.options import Json, Network, Quiet, Weights
 from phosphene.cli.reconstruct import show as show_figure
 from phosphene.cli.render import INTERRUPTED, entry, show, start_picture, stopping
 from phosphene.cli.watch import PaintMeter
+from phosphene.deepdream import rerun as dreamt
+from phosphene.deepdream.api import KIND as DREAM
 from phosphene.engine.again import field, read_recipe, threads
 from phosphene.errors import RecipeError
 from phosphene.features import rerun as feature
@@ -26,7 +29,7 @@ from phosphene.style.record import KIND as STYLE
 from phosphene.style.transfer import StepDone
 
 FEATURE = "feature"
-KINDS = (FEATURE, STYLE, *painted.FIGURES)
+KINDS = (FEATURE, DREAM, STYLE, *painted.FIGURES)
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,8 @@ def rerun(
     asked = Asked(file, out, network, weights, init, input, normalize, device, allow_different_weights)
     if kind == FEATURE:
         return rerender(recipe, asked, screen)
+    if kind == DREAM:
+        return redream(recipe, asked, screen)
     return (repaint if kind == STYLE else redraw)(recipe, asked, screen)
 
 
@@ -187,6 +192,23 @@ def redraw(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
     result = {"path": relative(panel.path), "losses": dict(panel.losses), "psnr": panel.psnr, "seconds": panel.seconds}
     said = "  ".join([str(relative(panel.path)), *(f"{name} {loss:.4g}" for name, loss in panel.losses.items())])
     tell(screen, result, said, same, differences)
+    return 0
+
+
+def redream(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
+    """A dream, made again from the pictures that are shown."""
+    again = dreamt.prepare(
+        recipe, asked.inputs, model=asked.model, weights=asked.weights, device=asked.device, anyway=asked.anyway
+    )
+    ensure_folder(asked.out)
+    with threads(recipe):
+        _, stopped = dreams.show(again.work, screen)
+    if stopped:
+        return interrupted(screen)
+    made, same, differences = again.result()
+    written = made.save(asked.out / f"{asked.file.stem}.png")
+    said = f"{relative(written.path)}  {written.target}  score {written.after:.4g}"
+    tell(screen, dreams.entry(written), said, same, differences)
     return 0
 
 

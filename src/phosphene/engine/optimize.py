@@ -9,7 +9,9 @@ holds a Step.
 
 Silent rows. At every CHECK_EVERY-th step the gradient at the views is looked at, row by row; a row without any is
 dead, and until the next check its gradient goes through redirected rectifiers (`models/redirect.py`). What decides
-about a row is that row alone, so its mates change nothing.
+about a row is that row alone, so its mates change nothing. Where a unit has company that reads the network too (a
+diversity, a content), only the unit's own gradient is looked at, and a dead row does not feel that company until it is
+awake: the company's gradient would keep the rectifiers from being redirected, and the row would be stuck.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from torch import Tensor
 from phosphene.engine.optimizers import Ascent
 from phosphene.errors import RecipeError, UsageError
 from phosphene.models import Model
-from phosphene.objectives import INPUT, Objective
+from phosphene.objectives import INPUT, Constant, Objective, Scale, Statistic, Sum
 from phosphene.recipe import RenderConfig
 from phosphene.seeds import Generators
 from phosphene.signals import Signal
@@ -112,6 +114,7 @@ class Loop:
         names = [objective.identity(row if objective.rows > 1 else 0) for row in range(signal.rows)]
         self.generators = Generators(config.seed, names)
         self.layers = objective.layers - {INPUT}
+        self.unit, self.company = parted(objective)
         self.ascent = Ascent(self.parameters, config.optimizer, rows=signal.rows)
         self.silent = torch.zeros(signal.rows, dtype=torch.bool, device=self.device)
         self.broken = torch.zeros(signal.rows, dtype=torch.int64, device=self.device)
@@ -157,20 +160,36 @@ class Loop:
         return scores.detach(), self._finite_rows(gradients, i)
 
     def scores(self, i: int, redirect: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Scores (b,) with their graph, and the views they were measured on."""
+        """Scores (b,) with their graph, and those of the unit without its company."""
+        whole, unit, _ = self._seen(i, redirect)
+        return whole, unit
+
+    def _seen(self, i: int, redirect: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores (b,) of the whole objective and of its unit, and the views (b*v, c, h, w) they were measured on."""
         x = self.signal()
         views, rows = self.transform(x, self.transform.draw(self.generators, i, self.device))
+        if views is x:
+            views = x.view_as(x)  # a price reads the picture: what it asks for is not what the network asks for
         acts = {INPUT: x}
         if self.layers:
             mask = redirect[rows] if redirect is not None else None
             acts.update(self.model.activations(views, self.layers, redirect=mask))
-        return self.objective(acts, rows).expand(x.shape[0]), views
+        if self.company is None:
+            scores = self.objective(acts, rows).expand(x.shape[0])
+            return scores, scores, views
+        unit = self.unit(acts, rows).expand(x.shape[0])
+        dead = (torch.zeros_like(self.silent) if redirect is None else redirect)[rows]
+        return unit + self.company(without_gradient(acts, self.company.layers - {INPUT}, dead), rows), unit, views
 
     def _look_for_silence(self, i: int) -> tuple[Tensor, Sequence[Tensor]]:
         """Find the silent rows; returns the evaluation without redirection: the step's own when there are none."""
-        scores, views = self.scores(i)
-        asked = [views, *self.parameters]
-        at_views, *gradients = torch.autograd.grad(scores.sum(), asked, materialize_grads=True)
+        scores, unit, views = self._seen(i)
+        if self.company is None:
+            asked = [views, *self.parameters]
+            at_views, *gradients = torch.autograd.grad(scores.sum(), asked, materialize_grads=True)
+        else:
+            (at_views,) = torch.autograd.grad(unit.sum(), [views], retain_graph=True, materialize_grads=True)
+            gradients = list(torch.autograd.grad(scores.sum(), self.parameters, materialize_grads=True))
         per_row = at_views.flatten(1).abs().amax(1).view(self.signal.rows, -1).amax(1)
         self.silent = per_row == 0
         self.any_silent = bool(self.silent.any())
@@ -184,3 +203,40 @@ class Loop:
             return gradients
         self.broken = torch.where((self.broken == 0) & ~sound, i + 1, self.broken)
         return [torch.where(sound.view(-1, *[1] * (g.dim() - 1)), g, 0.0) for g in gradients]
+
+
+def parted(objective: Objective) -> tuple[Objective, Objective | None]:
+    """The terms that ask for a unit and all that reads the picture alone; and the unit's company, which also reads the
+    network: families and, beside a unit, statistics. None where there is no company, or nothing else.
+    """
+    terms = _terms(objective)
+    for kinds in ((Constant, Statistic), (Constant,)):
+        beside = [all(leaf.regularizes or isinstance(leaf, kinds) for leaf in term.leaves()) for term in terms]
+        company = [term for term, is_beside in zip(terms, beside, strict=True) if is_beside and term.layers - {INPUT}]
+        if not all(beside):
+            break
+    else:
+        return objective, None
+    others = [term for term in terms if term not in company]
+    return (_joined(others), _joined(company)) if company else (objective, None)
+
+
+def without_gradient(acts: dict[str, Tensor], layers: frozenset[str], views: Tensor) -> dict[str, Tensor]:
+    """The same activations, but no gradient reaches those of `views` (b*v,) bool at `layers`."""
+    dammed = {name: acts[name] for name in layers}
+    for name, values in dammed.items():
+        dammed[name] = torch.where(views.view(-1, *[1] * (values.dim() - 1)), values.detach(), values)
+    return {**acts, **dammed}
+
+
+def _terms(objective: Objective) -> list[Objective]:
+    """What an objective is the sum of."""
+    if isinstance(objective, Sum):
+        return [term for part in objective.parts for term in _terms(part)]
+    if isinstance(objective, Scale) and isinstance(objective.of, Sum) and not isinstance(objective.factor, tuple):
+        return [objective.factor * term for part in objective.of.parts for term in _terms(part)]
+    return [objective]
+
+
+def _joined(terms: list[Objective]) -> Objective:
+    return Sum(tuple(terms)) if len(terms) > 1 else terms[0]

@@ -5,6 +5,7 @@ What a row starts from and how it is shaken depends on the seed and on its own u
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,12 +15,13 @@ import torch
 from torch import Tensor
 
 from phosphene.engine import Arithmetic
+from phosphene.errors import UsageError
 from phosphene.features.measure import BEHIND
 from phosphene.features.plan import Plan
 from phosphene.media import quantize
 from phosphene.natural import natural
 from phosphene.objectives import Objective
-from phosphene.recipe import SignalConfig
+from phosphene.recipe import RunConfig, SignalConfig
 from phosphene.seeds import Generators
 from phosphene.signals import Cppn, Fourier, Laplacian, Maco, Pixels, Signal, Transparent
 from phosphene.transforms import Warp, build
@@ -47,6 +49,11 @@ class Batch:
     frames: dict[int, Tensor] = field(default_factory=dict)
 
     @property
+    def together(self) -> int:
+        """How many of its rows belong together; a batch holds whole groups of as many."""
+        return self.group.together
+
+    @property
     def key(self) -> str:
         """Names its checkpoint: the same rows in the same shape, however many batches came before."""
         return f"{self.index}-{self.rows[0]}-{self.shape}"
@@ -56,8 +63,8 @@ class Batch:
         return self.group.take([*self.rows, *[self.rows[-1]] * (self.shape - len(self.rows))])
 
     def halves(self) -> list[Batch]:
-        """The same rows in batches of half the shape."""
-        shape = (self.shape + 1) // 2
+        """The same rows in batches of half the shape, or of the next whole group."""
+        shape = self.together * max(1, math.ceil(self.shape / 2 / self.together))
         parts = [self.rows[start : start + shape] for start in range(0, len(self.rows), shape)]
         return [Batch(self.index, self.group, rows, len(rows)) for rows in parts]
 
@@ -72,10 +79,28 @@ def least_rows(arithmetic: Arithmetic) -> int:
 
 
 def batches(group: Objective, index: int, size: int, shape: int | None, *, least: int = 1) -> list[Batch]:
-    """A group in as few batches of at most `size` rows as possible, padded to `shape` if given, else to `least`."""
+    """A group in as few batches of at most `size` rows as possible, padded to `shape` if given, else to `least`.
+
+    size: whole groups of rows that belong together.
+    """
     starts = range(0, group.rows, size)
     rows = [tuple(range(start, min(start + size, group.rows))) for start in starts]
     return [Batch(index, group, chunk, shape or max(least, len(chunk))) for chunk in rows]
+
+
+def whole_groups(size: int, together: int) -> int:
+    """The largest number of rows up to `size` that cuts no group of `together`; one group at least."""
+    return max(together, size - size % together)
+
+
+def refuse_cut(group: Objective, run: RunConfig) -> None:
+    """Raises UsageError where the batch that the user fixed holds no whole group."""
+    for option, size in (("--batch", run.batch), ("--batch-shape", run.batch_shape)):
+        if size is not None and size < group.together:
+            raise UsageError(
+                f"{group.together} pictures of {group.take(range(group.together))} belong together and must share a "
+                f"batch; {option} {size} holds fewer"
+            )
 
 
 def numbered(queue: list[Batch], number: int) -> Batch:
@@ -125,3 +150,11 @@ def visible(signal: Signal) -> tuple[Tensor, Tensor]:
         raw = signal.finished().float().cpu()
     finite = torch.isfinite(raw)
     return quantize(torch.where(finite, raw, BEHIND)), finite.flatten(1).all(1)
+
+
+def larger(work: Plan, signal: Signal) -> Tensor | None:
+    """The pictures once more, larger, where that is asked for; they are drawn, not enlarged."""
+    side, canvas = work.config.signal.large, work.canvas
+    if side is None or not isinstance(signal, Cppn):
+        return None
+    return quantize(signal.at((round(canvas[0] * side / max(canvas)), round(canvas[1] * side / max(canvas)))).cpu())

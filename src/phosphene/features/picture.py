@@ -30,7 +30,8 @@ class Picture:
 
     pixels: (c, h, w) in [0, 1], already rounded to 8 bits. target, layer, unit: what it was made for. activation:
     what the plain network gives for that unit on these pixels. status: "ok", "degenerate" (reason says why) or
-    "interrupted". recipe: everything needed to make it again. frames: (steps done, pixels) kept on the way.
+    "interrupted". recipe: everything needed to make it again. label: lines that tell it from the others of its family,
+    in place of the target in a sheet. frames: (steps done, pixels) kept on the way.
     """
 
     pixels: Tensor
@@ -44,6 +45,7 @@ class Picture:
     reason: str
     seconds: float
     recipe: dict[str, Any] = field(repr=False)
+    label: str = ""
     frames: tuple[tuple[int, Tensor], ...] = field(default=(), repr=False)
     path: Path | None = None
 
@@ -81,7 +83,7 @@ class Picture:
 
     def caption(self) -> list[str]:
         """Lines under the picture in a sheet."""
-        lines = [self.target, f"activation {self.activation:.4g}"]
+        lines = [*(self.label or self.target).split("\n"), f"activation {self.activation:.4g}"]
         return lines if self.status == "ok" else [*lines, self.status]
 
     def _repr_png_(self) -> bytes:

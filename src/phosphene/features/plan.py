@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,10 +17,11 @@ from torch.nn import functional as F
 from phosphene.engine.batching import is_out_of_memory
 from phosphene.engine.optimizers import learning_rate
 from phosphene.errors import PhospheneError, UsageError
+from phosphene.features.members import check_whole, rebuilt
 from phosphene.media import MAX_PIXELS, quantize
 from phosphene.models import Model
 from phosphene.natural import natural
-from phosphene.objectives import INPUT, Logit, Objective, Opacity, Probability, parse, stack
+from phosphene.objectives import INPUT, Classes, Objective, Opacity, parse, stack
 from phosphene.recipe import RenderConfig
 from phosphene.signals import SIGNALS
 from phosphene.transforms import ranges
@@ -64,9 +64,12 @@ def plan(model: Model, targets: str | Objective | Sequence[str | Objective], con
     order: list[tuple[int, int]] = []
     for target in asked:
         bound = (parse(target) if isinstance(target, str) else target).bind(model)
-        order += _join(groups, _with_opacity(bound, config))
+        check_whole(bound)
+        order += _join(groups, with_opacity(bound, config))
     for group in groups:
-        _check_size(model, group.take([0]), canvas, config)
+        if group.together > 1 and config.optimizer.optimizer == "lbfgs":
+            raise UsageError(f"L-BFGS optimises one picture at a time, and {group.together} of {group} belong together")
+        _check_size(model, group.take(range(group.together)), canvas, config)
     return Plan(model, tuple(groups), tuple(order), resolved(replace(config, size=canvas)), canvas)
 
 
@@ -102,13 +105,13 @@ def resolved(config: RenderConfig) -> RenderConfig:
 
 def named(objective: Objective, model: Model) -> Objective:
     """The same tree with class names in place of numbers, where the model has unambiguous ones."""
-    if isinstance(objective, (Logit, Probability)):
-        return type(objective)(tuple(_class_name(unit, model) for unit in objective.units), objective.layer)
-    if not objective.children:
-        return objective
-    children = tuple(named(child, model) for child in objective.children)
-    changes: dict[str, Any] = {"of": children[0]} if len(children) == 1 else {"parts": children}
-    return replace(objective, **changes)
+
+    def change(leaf: Objective) -> Objective:
+        if not isinstance(leaf, Classes):
+            return leaf
+        return type(leaf)(tuple(_class_name(unit, model) for unit in leaf.units), leaf.layer)
+
+    return rebuilt(objective, change)
 
 
 def _class_name(unit: int | str, model: Model) -> int | str:
@@ -118,7 +121,7 @@ def _class_name(unit: int | str, model: Model) -> int | str:
     return label if model.labels.count(label) == 1 and not label.isdigit() else unit
 
 
-def _with_opacity(objective: Objective, config: RenderConfig) -> Objective:
+def with_opacity(objective: Objective, config: RenderConfig) -> Objective:
     """With an alpha channel a unit is worth showing only where it matters: score * (1 - mean opacity) (lucid)."""
     has_opacity = any(isinstance(leaf, Opacity) for leaf in objective.leaves())
     if config.signal.alpha:
@@ -159,8 +162,8 @@ def start_picture(init: Tensor | None, work: Plan) -> Tensor | None:
     return quantize(x.clamp(0, 1))
 
 
-def _check_size(model: Model, row: Objective, canvas: tuple[int, int], config: RenderConfig) -> None:
-    problem = _problem_at(model, row, canvas, config)
+def _check_size(model: Model, rows: Objective, canvas: tuple[int, int], config: RenderConfig) -> None:
+    problem = _problem_at(model, rows, canvas, config)
     if problem is None:
         return
     if isinstance(problem, UsageError):
@@ -168,8 +171,10 @@ def _check_size(model: Model, row: Objective, canvas: tuple[int, int], config: R
     if is_out_of_memory(problem):
         raise PhospheneError(f"out of memory at one picture of {canvas[0]} x {canvas[1]}; use a smaller --size")
     sizes = [(side, side) for side in TRIED_SIZES if side > min(canvas)]
-    smallest = next((size for size in [*sizes, model.spec.size] if _problem_at(model, row, size, config) is None), None)
-    layers = ", ".join(sorted(row.layers - {INPUT}))
+    smallest = next(
+        (size for size in [*sizes, model.spec.size] if _problem_at(model, rows, size, config) is None), None
+    )
+    layers = ", ".join(sorted(rows.layers - {INPUT}))
     reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
     raise UsageError(
         f"{model.name} cannot take a picture of {canvas[0]} x {canvas[1]} as far as {layers}"
@@ -182,10 +187,10 @@ def _side(size: tuple[int, int]) -> str:
     return str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
 
 
-def _problem_at(model: Model, row: Objective, size: tuple[int, int], config: RenderConfig) -> Exception | None:
-    """What goes wrong when one gray picture of this size is scored; None when all is well."""
+def _problem_at(model: Model, rows: Objective, size: tuple[int, int], config: RenderConfig) -> Exception | None:
+    """What goes wrong when one gray picture of this size is scored, as each of `rows`; None when all is well."""
     channels = model.spec.channels
-    layers = row.layers - {INPUT}
+    layers = rows.layers - {INPUT}
     try:
         with torch.no_grad():
             gray = torch.full((1, channels + config.signal.alpha, *size), 0.5, device=model.device)
@@ -195,7 +200,8 @@ def _problem_at(model: Model, row: Objective, size: tuple[int, int], config: Ren
             empty = next((name for name in layers if acts[name].numel() == 0), None)
             if empty is not None:
                 return ValueError(f"nothing is left of the picture at {empty}")
-            row(acts, torch.zeros(1, dtype=torch.int64, device=model.device))
+            seen = {name: values.expand(rows.rows, *values.shape[1:]) for name, values in acts.items()}
+            rows(seen, torch.arange(rows.rows, device=model.device))
     except (RuntimeError, AssertionError, ValueError, ZeroDivisionError, IndexError, TypeError, UsageError) as error:
         return error
     return None

@@ -32,16 +32,28 @@ class Circumstances:
 
 
 def record(
-    shared: Circumstances, row: Objective, *, target: str, batch_shape: int, pixels: Tensor, result: dict[str, Any]
+    shared: Circumstances,
+    objective: Objective,
+    row: int = 0,
+    *,
+    target: str,
+    batch_shape: int,
+    pixels: Tensor,
+    result: dict[str, Any],
 ) -> dict[str, Any]:
-    """The recipe of one picture. row: its bound objective. result: activation, steps, seconds, status, reason."""
+    """The recipe of one picture.
+
+    objective: bound, of all rows that belong together. row: which of them the picture is. result: activation, steps,
+    seconds, status, reason.
+    """
+    member = {"row": row} if objective.together > 1 else {}
     return {
         "schema": SCHEMA,
         "kind": "feature",
         "app": {"name": "phosphene", "version": version()},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": describe(shared.model),
-        "target": {"text": target, "data": to_data(row)},
+        "target": {"text": target, "data": to_data(objective), **member},
         "method": to_json(shared.config),
         "batch_shape": batch_shape,
         "inputs": {"init_sha256": shared.init_sha256},

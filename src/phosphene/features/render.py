@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,49 +20,38 @@ from torch import Tensor
 from phosphene.engine import Loop, Step, arithmetic, optimize
 from phosphene.engine.batching import batch_rows, is_out_of_memory, kept_bytes
 from phosphene.errors import PhospheneError
-from phosphene.features.batch import Batch, batches, least_rows, numbered, parts, visible
+from phosphene.features.batch import (
+    Batch,
+    batches,
+    larger,
+    least_rows,
+    numbered,
+    parts,
+    refuse_cut,
+    visible,
+    whole_groups,
+)
+from phosphene.features.diversity import Make, diversify
+from phosphene.features.events import Done as Done
+from phosphene.features.events import Event as Event
+from phosphene.features.events import Notice as Notice
+from phosphene.features.events import Progress as Progress
 from phosphene.features.measure import failure, measure
+from phosphene.features.members import label, single, subject, whole
 from phosphene.features.picture import Picture, Sheet, titled
 from phosphene.features.plan import Plan, kept_steps, named, plan, start_picture
 from phosphene.features.record import Circumstances, record
 from phosphene.features.store import Store
-from phosphene.media import pixels_sha256, quantize
+from phosphene.media import pixels_sha256
 from phosphene.models import Model
+from phosphene.models.gradient import PLAIN, Gradient
 from phosphene.models.model import describe
 from phosphene.objectives import Objective, to_data
-from phosphene.recipe import RenderConfig, RunConfig, to_json
-from phosphene.signals import Cppn, Signal
+from phosphene.recipe import DiversityConfig, RenderConfig, RunConfig, to_json
+from phosphene.signals import Signal
 from phosphene.transforms import Warp
 
 NO_GRAPH = "does not require grad"  # torch's words for a network that computes without autograd
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A step was done. done, total: picture-steps of the whole rendering. step: the engine's own record."""
-
-    done: int
-    total: int
-    batch: int
-    batches: int
-    step: Step
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something that the user should know and that is no error."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """A picture is finished."""
-
-    picture: Picture
-
-
-Event: TypeAlias = Progress | Notice | Done
 
 
 def render(
@@ -72,6 +61,8 @@ def render(
     size: int | tuple[int, int] | None = None,
     steps: int | None = None,
     seed: int | None = None,
+    diversity: int | Literal["auto"] | None = None,
+    diversity_weight: float | Literal["auto"] | None = None,
     config: RenderConfig | None = None,
     run: RunConfig | None = None,
     init: Tensor | None = None,
@@ -82,17 +73,23 @@ def render(
     """Optimise one picture for every unit of the targets.
 
     targets: text such as "features.12:0..15 - 0.05*tv", objectives, or several of either. size, steps, seed: in
-    place of the config's own. init: a picture (c, h, w) in [0, 1] to start from. snapshots: steps whose pictures are
-    kept; frames: how many evenly spaced ones. out: a folder to write to.
+    place of the config's own. diversity, diversity_weight: so many pictures of each unit, which differ, and how much
+    (`DiversityConfig`). init: a picture (c, h, w) in [0, 1] to start from. snapshots: steps whose pictures are kept;
+    frames: how many evenly spaced ones. out: a folder to write to.
     Interrupted (Ctrl-C), it gives the pictures as they are, with status "interrupted".
     Raises UsageError for targets, sizes or numbers that cannot be; nothing is computed or written then.
     """
     given = {name: value for name, value in (("size", size), ("steps", steps), ("seed", seed)) if value is not None}
     settings = replace(config or RenderConfig(), **given)  # type: ignore[arg-type]
-    store = Store(out) if out is not None else None
-    rendering = Rendering(
-        model, targets, settings, run or RunConfig(), init=init, snapshots=snapshots, frames=frames, store=store
+    usual = DiversityConfig()
+    wanted = DiversityConfig(
+        usual.diversity if diversity is None else diversity,
+        usual.diversity_weight if diversity_weight is None else diversity_weight,
     )
+    machine = run or RunConfig()
+    asked = diversify(model, targets, wanted, settings, quietly(model, machine, init))
+    store = Store(out) if out is not None else None
+    rendering = Rendering(model, asked, settings, machine, init=init, snapshots=snapshots, frames=frames, store=store)
     try:
         for _ in rendering:
             pass
@@ -102,6 +99,18 @@ def render(
     if store is not None and len(sheet):
         sheet.save(store.folder / "sheet.png")
     return sheet
+
+
+def quietly(model: Model, run: RunConfig, init: Tensor | None) -> Make:
+    """Renders targets and keeps nothing: what `diversify` measures with."""
+
+    def make(targets: Sequence[Objective], config: RenderConfig) -> Sequence[Picture]:
+        rendering = Rendering(model, targets, config, replace(run, checkpoint_every=0), init=init)
+        for _ in rendering:
+            pass
+        return rendering.sheet().pictures
+
+    return make
 
 
 class Rendering:
@@ -124,6 +133,8 @@ class Rendering:
     ) -> None:
         self.arithmetic = arithmetic(run)
         self.plan: Plan = plan(model, targets, config)
+        for group in self.plan.groups:
+            refuse_cut(group, run)
         self.run, self.store = run, store
         self.init = start_picture(init, self.plan)
         self.kept_steps = kept_steps(snapshots, frames, config.steps)
@@ -194,8 +205,10 @@ class Rendering:
         return kept
 
     def _prepared(self) -> Model:
-        a = self.arithmetic
-        return self.plan.model.prepared(a.device, dtype=a.dtype, memory_format=a.memory_format)
+        a, ascent = self.arithmetic, self.plan.config.optimizer
+        gradient = Gradient(ascent.pool_gradient, ascent.gradient_blur, ascent.gradient_blur_at)
+        model = self.plan.model.prepared(a.device, dtype=a.dtype, memory_format=a.memory_format)
+        return model if gradient == PLAIN else model.with_gradient(gradient)
 
     def _batches(self, model: Model) -> list[Batch]:
         def choose() -> list[int]:
@@ -224,11 +237,11 @@ class Rendering:
             return 1
 
         def row_bytes() -> int:
-            row = group.take([0])
-            loop = Loop(row, model, *self._parts(row, 1), self.plan.config)
-            return kept_bytes(lambda: loop.scores(0))
+            rows = group.take(range(group.together))
+            loop = Loop(rows, model, *self._parts(rows, group.together), self.plan.config)
+            return kept_bytes(lambda: loop.scores(0)) // group.together
 
-        return batch_rows(group.rows, self.run, self.arithmetic.device, row_bytes)
+        return whole_groups(batch_rows(group.rows, self.run, self.arithmetic.device, row_bytes), group.together)
 
     def _parts(self, objective: Objective, rows: int) -> tuple[Signal, Warp]:
         return parts(self.plan, objective, rows, self.init, self.arithmetic.device)
@@ -270,13 +283,12 @@ class Rendering:
             return None
         events = []
         for row in batch.rows:
-            single = batch.group.take([row])
-            name = str(named(single, self.plan.model))
+            name = self._name(batch, row)
             found = self.store.finished(name)
             if found is None:
                 return None
             pixels, recipe = found
-            picture = self._picture(single, name, pixels, recipe)
+            picture = self._picture(batch, row, pixels, recipe)
             events.append(self._add(batch, row, replace(picture, path=self.store.path(name))))
         return events
 
@@ -287,16 +299,14 @@ class Rendering:
         batch.frames[step.i] = (pixels * 255).round().to(torch.uint8)
         if self.store is not None and step.i in self.snapshots:
             for place, row in enumerate(batch.rows):
-                name = str(named(batch.group.take([row]), self.plan.model))
-                self.store.put_frame(name, step.i, pixels[place])
+                self.store.put_frame(self._name(batch, row), step.i, pixels[place])
 
     def _finish(self, batch: Batch, signal: Signal) -> Iterator[Done]:
         pixels, finite = visible(signal)
-        large = self._large(signal)
+        large = larger(self.plan, signal) if self.store is not None else None
         seconds = (time.perf_counter() - batch.began) / len(batch.rows)
         for place, row in enumerate(batch.rows):
-            single = batch.group.take([row])
-            measured = measure(self.plan.model, pixels[place], single.primary())
+            measured = measure(self.plan.model, pixels[place], subject(single(batch.group, row)))
             status, reason = "interrupted", f"stopped after {batch.steps} of {self.plan.config.steps} steps"
             if batch.steps == self.plan.config.steps:
                 broken = int(batch.broken[place]) if batch.broken is not None else 0
@@ -309,35 +319,32 @@ class Rendering:
                 "status": status,
                 "reason": reason,
             }
-            yield self._add(batch, row, self._written(batch, place, single, pixels[place], result))
+            yield self._add(batch, row, self._written(batch, place, row, pixels[place], result))
             if self.store is not None and large is not None:
-                self.store.put_large(str(named(single, self.plan.model)), large[place])
+                self.store.put_large(self._name(batch, row), large[place])
 
-    def _large(self, signal: Signal) -> Tensor | None:
-        """The pictures once more, larger, where that is asked for and kept; they are drawn, not enlarged."""
-        side, canvas = self.plan.config.signal.large, self.plan.canvas
-        if side is None or self.store is None or not isinstance(signal, Cppn):
-            return None
-        return quantize(signal.at((round(canvas[0] * side / max(canvas)), round(canvas[1] * side / max(canvas)))).cpu())
-
-    def _written(self, batch: Batch, place: int, single: Objective, pixels: Tensor, result: dict[str, Any]) -> Picture:
-        name = str(named(single, self.plan.model))
-        recipe = record(self.shared, single, target=name, batch_shape=batch.shape, pixels=pixels, result=result)
+    def _written(self, batch: Batch, place: int, row: int, pixels: Tensor, result: dict[str, Any]) -> Picture:
+        name, made = self._name(batch, row), whole(batch.group, row)
+        recipe = record(self.shared, *made, target=name, batch_shape=batch.shape, pixels=pixels, result=result)
         frames = tuple((i, frame[place].float() / 255) for i, frame in sorted(batch.frames.items()))
-        picture = replace(self._picture(single, name, pixels, recipe), frames=frames)
+        picture = replace(self._picture(batch, row, pixels, recipe), frames=frames)
         if self.store is not None:
             picture = self.store.put(picture, name)
             if self.frames and picture.status != "interrupted":
                 self.store.put_animation(picture, name)
         return picture
 
-    def _picture(self, single: Objective, name: str, pixels: Tensor, recipe: dict[str, Any]) -> Picture:
-        unit, result = single.primary(), recipe["result"]
+    def _name(self, batch: Batch, row: int) -> str:
+        """The target of a row as text: it names the row's files."""
+        return str(named(single(batch.group, row), self.plan.model))
+
+    def _picture(self, batch: Batch, row: int, pixels: Tensor, recipe: dict[str, Any]) -> Picture:
+        unit, result = subject(single(batch.group, row)), recipe["result"]
         units = getattr(unit, "units", None)
         activation = result["activation"]
         return Picture(
             pixels=pixels,
-            target=name,
+            target=self._name(batch, row),
             layer=str(getattr(unit, "layer", "input")),
             unit=units[0] if units else None,
             seed=self.plan.config.seed,
@@ -347,6 +354,7 @@ class Rendering:
             reason=result["reason"],
             seconds=result["seconds"],
             recipe=recipe,
+            label=label(batch.group, row, lambda tree: str(named(tree, self.plan.model))),
         )
 
     def _add(self, batch: Batch, row: int, picture: Picture) -> Done:
@@ -359,9 +367,15 @@ class Rendering:
 
     def _halve(self, batch: Batch, rest: list[Batch], error: BaseException) -> list[Batch]:
         """The batch that ran out of memory and those behind it, at half their size."""
-        if self.halved or batch.shape == 1 or self.run.batch_shape is not None:
+        if self.halved or batch.shape <= batch.together or self.run.batch_shape is not None:
             height, width = self.plan.canvas
-            smaller = "--batch-shape" if self.run.batch_shape is not None else "--batch" if batch.shape > 1 else ""
+            smaller = (
+                "--batch-shape"
+                if self.run.batch_shape is not None
+                else "--batch"
+                if batch.shape > batch.together
+                else ""
+            )
             raise PhospheneError(
                 f"out of memory at {batch.shape} pictures of {height} x {width} a batch; "
                 f"use a smaller {' or '.join(filter(None, [smaller, '--size']))}"

@@ -1,4 +1,4 @@
-"""Making a picture again from the recipe inside it.
+"""Making a picture again from the recipe inside it, and with it the family that it was compared with.
 
 On a CPU with the same versions the pixels come out equal to the bit: the recipe holds the seed, the settings, the batch
 shape, the thread count and the arithmetic. Where something differs, `Rerun.differences` says what. The recipe is a
@@ -90,6 +90,9 @@ def prepare(
     if config.signal.natural is not None and not config.signal.natural.lstrip().startswith("{"):
         raise RecipeError("the recipe names a file of natural statistics; only their text may stand there")
     objective = from_data(field(recipe, dict, "target", "data"))
+    row = field(recipe, int, "target", "row") if "row" in field(recipe, dict, "target") else 0
+    if not 0 <= row < objective.together <= shape:
+        raise RecipeError(f"the recipe is of row {row} of {objective.together} in a batch of {shape}")
     precision = field(recipe, str, "environment", "precision")
     was_on = field(recipe, str, "environment", "device")
     wanted = recipe["inputs"].get("init_sha256") if isinstance(recipe.get("inputs"), dict) else None
@@ -103,8 +106,8 @@ def prepare(
         rendering = Rendering(network, objective, config, run, init=init)
     except UsageError as error:
         raise RecipeError(f"the recipe cannot be carried out: {error}") from error
-    if rendering.plan.rows != 1:
-        raise RecipeError(f"a recipe makes one picture, this one asks for {rendering.plan.rows}")
+    if rendering.plan.rows != objective.together:
+        raise RecipeError(f"a recipe makes one picture and its family, this one asks for {rendering.plan.rows}")
     if rendering.shared.init_sha256 != wanted:
         raise RecipeError(
             "the start picture is not the one that the recipe names (its pixels differ, or it names none)"
@@ -114,7 +117,7 @@ def prepare(
 
 def compare(recipe: dict[str, Any], rendering: Rendering) -> Rerun:
     """What came out, beside what the recipe says came out the first time."""
-    picture = rendering.sheet()[0]
+    picture = rendering.sheet()[recipe["target"].get("row", 0)]
     result = recipe.get("result")
     same = isinstance(result, dict) and result.get("pixels_sha256") == pixels_sha256(picture.pixels)
     return Rerun(picture, same, differences(recipe, rendering.plan.model, rendering.arithmetic))

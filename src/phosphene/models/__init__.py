@@ -1,6 +1,7 @@
 """Models: a network with its preprocessing, layer table and labels."""
 
 from phosphene.models.choice import style_layers
+from phosphene.models.gradient import Gradient
 from phosphene.models.model import Model
 from phosphene.models.normalized import mean_activations, normalize_activations
 from phosphene.models.pooling import average_pooling
@@ -10,6 +11,7 @@ from phosphene.models.spec import InputSpec, Layer, WeightsInfo
 
 __all__ = [
     "DEFAULT_MODEL",
+    "Gradient",
     "InputSpec",
     "Layer",
     "Model",

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from phosphene.errors import UsageError, WeightsError, unknown
+from phosphene.models.gradient import PLAIN, Gradient, Smoothed
 from phosphene.models.labels import find_label
 from phosphene.models.redirect import Redirect
 from phosphene.models.spec import InputSpec, Layer, WeightsInfo
@@ -34,6 +35,7 @@ class Model:
     labels: class names in output order. table: its layers, when known; else measured on first use.
     variant: what was changed since the weights were read, in words; () for nothing.
     channel_scales: {dotted layer name: (c,)}, by which `activations` multiplies the channels of those layers.
+    gradient: what is done to the gradient on its way back; it changes no activation.
     Raises WeightsError when a weight is NaN or infinite.
     """
 
@@ -64,6 +66,7 @@ class Model:
         self._scale, self._shift = scale, shift
         self.variant: tuple[str, ...] = ()
         self.channel_scales: Mapping[str, Tensor] = {}
+        self.gradient = PLAIN
         self.dtype = torch.float32
         self.memory_format = torch.contiguous_format
 
@@ -123,8 +126,10 @@ class Model:
         """
         found = {name: self.find_layer(name) for name in layers}
         layout = self.memory_format if pictures.dim() == 4 else torch.contiguous_format
-        x: Tensor = Normalize.apply(pictures, *self._affine(pictures), self.dtype, layout)
-        with Redirect(redirect) if redirect is not None else nullcontext():
+        seen = self.gradient.at_picture(pictures)
+        x: Tensor = Normalize.apply(seen, *self._affine(pictures), self.dtype, layout)
+        smoothed = Smoothed(self.gradient) if self.gradient != PLAIN else nullcontext()
+        with smoothed, Redirect(redirect) if redirect is not None else nullcontext():
             values = activations(self.net, x, found.values())
         return {name: self._scaled(values[layer.name], layer.name) for name, layer in found.items()}
 
@@ -168,6 +173,13 @@ class Model:
         twin.variant, twin._table = words, dict(self.layers if table is None else table)
         twin.net = self.net if net is None else net
         twin.channel_scales = self.channel_scales if channel_scales is None else dict(channel_scales)
+        return twin
+
+    def with_gradient(self, gradient: Gradient) -> Model:
+        """The same model, the same network, with another way back: every activation is as it was (`gradient.py`)."""
+        words = [word for word in self.variant if word not in self.gradient.words]
+        twin = self.varied(*words, *gradient.words)
+        twin.gradient = gradient
         return twin
 
 
