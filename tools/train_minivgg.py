@@ -8,14 +8,12 @@ arXiv 1412.6550), on the labelled pictures, on crowded scenes and on photographs
 features are good for naming patterns and poor for style. The result is the average of the weights over the last steps,
 with the batch normalization folded in, as float16.
 
-There are two parts, both with most pictures behind thin veils, and with parts of one picture laid into another, whose
-label then is both, by their areas (CutMix, Yun et al. 2019, arXiv 1905.04899): the logit of a class then grows with
-the part of the picture that shows it, and a red patch on a green ground is not redder than red. First pictures of
-three sizes, so that a class is known at every size. Then pictures of the network's own size alone, each pushed a
-little way to where its class is harder to see (adversarial training, Madry et al. 2017, arXiv 1706.06083; one step,
-Wong et al. 2020, arXiv 2001.03994): what the logits of such a network climb towards is what people would draw
-(Engstrom et al. 2019, arXiv 1906.00945). The same arguments on the same machine give the same weights. `--pictures`
-and `--finish` are the lengths of the parts; all other settings are constants below.
+There are two parts, both with most pictures behind thin veils. First pictures of three sizes, so that a class is
+known at every size. Then pictures of the network's own size alone, each pushed a little way to where its class is
+harder to see (adversarial training, Madry et al. 2017, arXiv 1706.06083; one step, Wong et al. 2020, arXiv
+2001.03994): what the logits of such a network climb towards is what people would draw (Engstrom et al. 2019, arXiv
+1906.00945). The same arguments on the same machine give the same weights. `--pictures` and `--finish` are the lengths
+of the parts; all other settings are constants below.
 """
 
 from __future__ import annotations
@@ -53,7 +51,6 @@ CALIBRATED = 40  # batches on which the statistics of the averaged network are m
 FINISH_LR = 1e-3  # peak rate of the second part
 LAST_SIZE = SPEC.size[0]  # pixels, in the second part: the batch normalization's statistics differ with the size
 VEIL, VEILS = 0.45, 2  # largest share of the veil; its series of random numbers
-MIXED, MIXES = 0.5, 3  # share of pictures into which another is laid; their series of random numbers
 PUSH = 2.0  # largest length of an adversarial step in the second part: L2 over a picture's values in [0, 1]
 HELD_OUT, SHIFTED = 1_000_003, 2_000_003  # seeds of the test pictures; training uses its own small seed
 TESTED = 64 * 40  # pictures of each test set
@@ -61,7 +58,7 @@ REPORT_EVERY = 100  # steps
 
 
 class Batches(Dataset[tuple[np.ndarray, np.ndarray]]):
-    """Batch k as (n, size, size, 3) uint8 pictures, the labelled ones first, and how much of each class is in those."""
+    """Batch k as (n, size, size, 3) uint8 pictures, the labelled ones first, and their labels."""
 
     def __init__(self, pictures: int, finish: int, seed: int, photos: Sequence[Path]) -> None:
         crops = [read(path) for path in photos]
@@ -85,25 +82,8 @@ class Batches(Dataset[tuple[np.ndarray, np.ndarray]]):
         data = self.data[size]
         named = [shuffled(i) for i in range(first, first + labelled)]
         pictures = [data.array(i) for i in named] + [data.scene(first + i) for i in range(scenes)]
-        shares = np.eye(len(CLASSES), dtype=np.float32)[[data.label(i) for i in named]]
-        seen, classes = np.stack(pictures), shares.copy()
-        for j, i in enumerate(named):
-            c = data.canvas(i, MIXES)
-            if c.chance(MIXED):
-                other = (j + 1) % labelled
-                box, area = patch(c.rng, size)
-                seen[j][box] = pictures[other][box]
-                classes[j] = (1 - area) * shares[j] + area * shares[other]
-            seen[j] = veiled(data, seen[j], i)
-        return seen, classes
-
-
-def patch(rng: np.random.Generator, size: int) -> tuple[tuple[slice, slice], float]:
-    """A rectangle of any area and place in a picture, cut off at its rim; and its share of the picture."""
-    side = size * np.sqrt(rng.random())
-    edges = [np.clip(np.rint(rng.random() * size + np.array([-side, side]) / 2), 0, size).astype(int) for _ in "yx"]
-    (top, bottom), (left, right) = edges
-    return (slice(top, bottom), slice(left, right)), float((bottom - top) * (right - left)) / size**2
+        pictures[:labelled] = [veiled(data, x, i) for x, i in zip(pictures, named, strict=False)]
+        return np.stack(pictures), np.array([data.label(i) for i in named])
 
 
 def veiled(data: Textures, picture: np.ndarray, index: int) -> np.ndarray:
@@ -276,8 +256,8 @@ def learn(
     log, layers = Log(), [1.0] * len(TEACHER_LAYERS)
     student.train()
     loader = DataLoader(batches, batch_size=None, sampler=which, num_workers=args.workers, collate_fn=None)
-    for step, (pictures, classes) in enumerate(loader, 1):
-        x, y = to_input(pictures), torch.as_tensor(classes)
+    for step, (pictures, labels) in enumerate(loader, 1):
+        x, y = to_input(pictures), torch.as_tensor(labels)
         if pushing:
             x = pushed(student, x, y, bfloat16=args.bfloat16)
         with torch.autocast("cpu", torch.bfloat16, enabled=args.bfloat16):
@@ -311,7 +291,7 @@ class Log:
         self.step += 1
         self.seen += len(y)
         self.losses.append(loss)
-        self.right.append(float((logits.argmax(1) == y.argmax(1)).float().mean()))
+        self.right.append(float((logits.argmax(1) == y).float().mean()))
 
     def line(self) -> dict[str, Any]:
         """Means since the last line, and what there was in all."""

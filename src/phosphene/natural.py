@@ -36,6 +36,9 @@ HIGHEST = math.sqrt(0.5)  # cycles per pixel: the corner of the spectrum, and th
 MOST_NODES = 4096  # rings times sectors of a file that is still sensible
 KIND = "natural"
 SURVEY_SIDE = 224  # pixels: the size at which most networks saw their pictures
+# How much more the mean of a picture varies than the real part of a coefficient of its lowest frequency does:
+# over 500 ImageNet pictures at 128 pixels, 3.3 for light and dark, 5.1 and 4.3 for the two colors, 4.2 over all.
+MEAN = 4.2
 RING_OCTAVES = 0.4  # between two rings; less, and the lowest ones would fall between the coefficients, at 1 and 1.41
 SECTORS = 8  # of 22.5 degrees
 FEW = 0.5  # coefficients near a node, fewer and it takes its ring's value: the lowest ring has no waves at 22.5 degrees
@@ -247,19 +250,24 @@ def frequencies(height: int, width: int) -> Tensor:
     return torch.sqrt(rows[:, None] ** 2 + columns[None, :] ** 2)
 
 
-def falling(size: tuple[int, int], shown: tuple[int, bool, bool], decay: float, natural: Natural | None) -> Tensor:
+def falling(
+    size: tuple[int, int], shown: tuple[int, bool, bool], decay: float, natural: Natural | None, *, mean: float = MEAN
+) -> Tensor:
     """(c, h, w // 2 + 1) amplitude of natural pictures at each real-FFT coefficient: measured, else 1/f**decay.
 
     shown: color channels, whether they are whitened, and whether there is an alpha channel. What is no whitened color
-    has the measured spectrum of light and dark. The mean counts as the lowest frequency.
+    has the measured spectrum of light and dark. The mean has `mean` times the amplitude of the lowest frequency.
     """
     channels, whitened, alpha = shown
     if natural is None:
-        return (frequencies(*size).clamp(min=1 / max(size)) ** -decay).expand(channels + alpha, -1, -1)
-    measured = natural.amplitudes(size)
-    light = measured[:1]
-    colors = measured if channels == 3 and whitened else light.expand(channels, -1, -1)
-    return torch.cat([colors, light]) if alpha else colors
+        amplitude = (frequencies(*size).clamp(min=1 / max(size)) ** -decay).repeat(channels + alpha, 1, 1)
+    else:
+        measured = natural.amplitudes(size)
+        light = measured[:1]
+        colors = measured if channels == 3 and whitened else light.expand(channels, -1, -1)
+        amplitude = torch.cat([colors, light]) if alpha else colors.clone()
+    amplitude[:, 0, 0] *= mean
+    return amplitude
 
 
 def smoothstep(x: Tensor, low: float, high: float) -> Tensor:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from phosphene.models import InputSpec, Model, from_module
 from phosphene.recipe import StyleConfig
 from phosphene.signals import Fourier, Pixels, Signal
+from phosphene.style.canvas import NO_LOW_PASS
 from phosphene.style.carry import FourierLift, Lift, PixelLift, carried
 from phosphene.style.job import Job, Style
-from phosphene.style.starts import NO_LOW_PASS
 from phosphene.style.transfer import Painted, Transfer
 
 SIZES = ((17, 24), (24, 34))

@@ -73,33 +73,17 @@ def test_the_second_part_shows_the_networks_own_size_behind_veils(training: Modu
     sizes = [batches[k][0].shape[1] for k in range(len(batches))]
     assert sizes[: batches.first] == [32, 48]
     assert set(sizes[batches.first :]) == {48}
-    pictures, classes = batches[batches.first]
+    pictures, labels = batches[batches.first]
     data, place = batches.data[48], batches.plan[batches.first][1]
-    plain = [data.array(training.shuffled(place + i)) for i in range(len(classes))]
+    plain = [data.array(training.shuffled(place + i)) for i in range(len(labels))]
     touched = [not np.array_equal(a, b) for a, b in zip(plain, pictures, strict=False)]
-    assert 0.6 < np.mean(touched) < 1
-
-
-def test_a_mixed_picture_is_of_its_classes_by_their_areas(
-    training: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training, "VEIL", 0.0)
-    batches = training.Batches(90, 0, 3, [])
-    pictures, classes = batches[0]
-    assert np.allclose(classes.sum(1), 1)
-    mixed = (classes > 0).sum(1) == 2
-    assert 0.2 < mixed.mean() < 0.8
-    data = batches.data[32]
-    for j in np.flatnonzero(mixed):
-        own = data.array(training.shuffled(int(j)))
-        share = classes[j, data.label(training.shuffled(int(j)))]
-        assert (pictures[j] == own).all(2).mean() >= share - 1e-6  # the rest is the other's, which may agree by chance
+    assert 0.4 < np.mean(touched) < 1
 
 
 def test_a_push_makes_a_class_harder_to_see_and_goes_no_further_than_it_may(training: ModuleType) -> None:
     torch.manual_seed(0)
     student = training.Student(None)
-    x, y = torch.rand(8, 3, 32, 32), torch.eye(len(CLASSES))[:6]
+    x, y = torch.rand(8, 3, 32, 32), torch.arange(6)
     moved = training.pushed(student, x, y, bfloat16=False)
     assert torch.equal(moved[6:], x[6:])
     far = (moved - x)[:6].flatten(1).norm(dim=1) * training.SPEC.std[0]

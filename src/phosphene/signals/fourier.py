@@ -9,7 +9,8 @@ w(f) is a low-pass that fades from 1 to 2% between 0.44 and 1 times `cutoff`.
 Departures: the low-pass is ours. Strided convolutions and pooling write checkerboards and dither into the gradient
 at the highest frequencies; natural pictures have next to nothing there. The basis can still express them (`encode`
 is exact), an equal step only moves them 50 times less. `1/4` is lucid's, chosen so that its step size keeps its
-meaning.
+meaning. Nor does the mean of the picture count as one more coefficient of the lowest frequency: natural pictures differ
+in their means 4.2 times as much, and with equal steps a picture of one color stops at a patch of it on gray.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from phosphene.natural import Natural, falling, frequencies, smoothstep
+from phosphene.natural import MEAN, Natural, falling, frequencies, smoothstep
 from phosphene.seeds import Generators
 from phosphene.signals.base import Signal, register
 
@@ -34,7 +35,8 @@ class Fourier(Signal):
     """Pictures from 1/f-scaled Fourier coefficients; any height and width, odd too, and any number of channels.
 
     decay: exponent of the amplitude spectrum; a measured one, `natural`, takes its place. cutoff: end of the low-pass
-    in cycles per pixel; above 0.71 / 0.44 nothing is faded at all.
+    in cycles per pixel; above 0.71 / 0.44 nothing is faded at all. mean: amplitude of the mean over that of the lowest
+    frequency.
     """
 
     scale: Tensor
@@ -51,11 +53,13 @@ class Fourier(Signal):
         natural: Natural | None = None,
         decay: float = 1.0,
         cutoff: float = 0.45,
+        mean: float = MEAN,
     ) -> None:
         super().__init__(
             rows, channels=channels, size=size, alpha=alpha, decorrelate=decorrelate, clamped=clamped, natural=natural
         )
-        scale = spectrum_scale(size, falling(size, (channels, decorrelate, alpha), decay, natural), cutoff=cutoff)
+        amplitude = falling(size, (channels, decorrelate, alpha), decay, natural, mean=mean)
+        scale = spectrum_scale(size, amplitude, cutoff=cutoff)
         self.register_buffer("scale", scale, persistent=False)
         self.coefficients = nn.Parameter(torch.zeros(*self.shape[:3], size[1] // 2 + 1, 2))
 

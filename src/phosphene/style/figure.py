@@ -37,14 +37,13 @@ from phosphene.objectives import INPUT, Objective, Scale, aim
 from phosphene.recipe import SCHEMA, OptimizerConfig, RenderConfig, RunConfig, TransformConfig
 from phosphene.seeds import Generators
 from phosphene.signals import Fourier
+from phosphene.style.canvas import NOISE, canvas
 from phosphene.style.ladder import resized
 from phosphene.style.method import joined
 from phosphene.style.panel import SAME, Panel, find_panel, panel_of, psnr
 from phosphene.style.periodic import Inside, Surround, Wrap
 from phosphene.version import version
 
-NO_LOW_PASS = 1.7  # cycles per pixel: reconstructions have any frequency
-NOISE = 0.1  # deviation of the start in the basis's own units: a picture of low contrast, far from saturation
 HISTORY = 20  # gradient pairs of L-BFGS
 STILL = TransformConfig(transforms="none")
 NOISE_DEVIATION = 0.25  # of white noise in pixels around middle gray: nearly the whole range, little of it clipped
@@ -221,7 +220,7 @@ class Figure:
         return {name: Inside(of, stage.size, request.around) for name, of in aimed.items()}
 
     def _signal(self, request: Request, stage: Stage, picture: Tensor | None) -> Fourier:
-        signal = Fourier(1, size=stage.size, cutoff=NO_LOW_PASS)
+        signal = canvas(stage.size)
         if picture is None:
             signal.start(Generators(request.seed, [START]), NOISE)
         else:

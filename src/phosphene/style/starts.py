@@ -1,9 +1,7 @@
 """Where each scale of a transfer starts, and the pictures of a job at a scale.
 
-Departures: the picture is optimised in the Fourier basis (`signals/fourier.py`), where the colors of large areas, which
-pixels move one by one, move at once. Its spectrum falls half as fast as a natural picture's, and it is cut off at black
-and white where other pictures have a sigmoid: L-BFGS then needs about half the evaluations. A start from the content
-starts every scale from it: what is carried up is how the picture differs, so no detail is lost.
+Departures: a start from the content starts every scale from it: what is carried up is how the picture differs, so no
+detail is lost.
 """
 
 from __future__ import annotations
@@ -15,14 +13,11 @@ from torch import Tensor
 
 from phosphene.errors import UsageError
 from phosphene.seeds import Generators
-from phosphene.signals import Fourier, Pixels, Signal
+from phosphene.signals import Pixels, Signal
+from phosphene.style.canvas import NOISE, canvas
 from phosphene.style.job import Job
 from phosphene.style.ladder import covering, enlarged, resized
 from phosphene.style.method import Method
-
-NO_LOW_PASS = 1.7  # cycles per pixel: a style may have any frequency, and what has none stays as it was
-DECAY = 0.5  # of the spectrum: measured; 0.3 and 0.7 are slower by a little, 1 by twice
-NOISE = 0.03  # deviation of a start from noise, in the basis's own units: faint
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ class Starts:
         """The picture at a scale, at its start. before: (1, 3, h, w), the result of the scale below."""
         kind: Signal
         if self.method.signal == "fourier":
-            kind = Fourier(1, size=size, decorrelate=False, clamped=True, decay=DECAY, cutoff=NO_LOW_PASS)
+            kind = canvas(size)
         else:
             kind = Pixels(1, size=size, decorrelate=False, clamped=True)
         start = self._first(size) if before is None else self._carried(before, size)
