@@ -21,6 +21,7 @@ from phosphene.models import Model
 from phosphene.natural import (
     HIGHEST,
     IMAGENET_COLOR_SQRT,
+    MEAN,
     Natural,
     Survey,
     falling,
@@ -136,13 +137,20 @@ def test_without_a_measurement_amplitudes_fall_as_one_over_f() -> None:
     torch.testing.assert_close((falling((8, 9), shown, 2.0, None) * f**2)[:, 1:], torch.ones(4, 7, 5))
 
 
+def test_the_mean_has_an_amplitude_of_its_own(measured: Natural) -> None:
+    for statistics in (None, measured):
+        own, lowest = (falling((8, 9), (3, True, True), 1.0, statistics, mean=mean) for mean in (MEAN, 1.0))
+        torch.testing.assert_close(own[:, 0, 0], MEAN * lowest[:, 0, 0])
+        assert torch.equal(own.flatten(1)[:, 1:], lowest.flatten(1)[:, 1:])
+
+
 def test_what_is_no_whitened_color_has_the_spectrum_of_light(measured: Natural) -> None:
     colors = measured.amplitudes((8, 8))
-    whitened = falling((8, 8), (3, True, True), 1.0, measured)
+    whitened = falling((8, 8), (3, True, True), 1.0, measured, mean=1.0)
     assert torch.equal(whitened[:3], colors)
     assert torch.equal(whitened[3], colors[0])
     for shown in ((3, False, False), (1, True, False), (5, True, False)):
-        assert all(torch.equal(one, colors[0]) for one in falling((8, 8), shown, 1.0, measured))
+        assert all(torch.equal(one, colors[0]) for one in falling((8, 8), shown, 1.0, measured, mean=1.0))
 
 
 def test_text_reads_back_as_the_same_statistics(measured: Natural, tmp_path: Path) -> None:

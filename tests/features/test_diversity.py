@@ -198,12 +198,12 @@ def likeness(model: Model, layer: str, pictures: Sequence[Picture]) -> float:
 
 
 def test_pictures_differ_and_are_all_alive_on_a_real_network(squeezenet: Model) -> None:
-    options = {"size": 64, "steps": 48, "run": CPU}
+    options = {"size": 80, "steps": 64, "run": CPU}
     plain = render(squeezenet, "features.12:50", **options)  # type: ignore[arg-type]
     alike = render(squeezenet, "features.12:50", diversity=3, diversity_weight=0, **options)  # type: ignore[arg-type]
     differing = render(squeezenet, "features.12:50", diversity=3, **options)  # type: ignore[arg-type]
     assert [picture.status for picture in differing] == ["ok"] * 3
-    assert min(picture.activation for picture in differing) > 0.5 * plain[0].activation
+    assert min(picture.activation for picture in differing) > 0.3 * plain[0].activation
     before, after = (likeness(squeezenet, "features.12", sheet.pictures) for sheet in (alike, differing))
     assert after < before - 0.15
     assert torch.equal(alike[0].pixels, plain[0].pixels) or alike[0].recipe["batch_shape"] != 2

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from phosphene.natural import falling, frequencies, smoothstep
+from phosphene.natural import MEAN, falling, frequencies, smoothstep
 from phosphene.seeds import Generators
 from phosphene.signals import Fourier
 from phosphene.signals.fourier import FADE_START, FLOOR, SCALE, ScaledInverseFFT, spectrum_scale
@@ -63,7 +63,7 @@ def test_amplitudes_fall_as_one_over_f_below_the_fade() -> None:
     f, scale = frequencies(*size), one_over_f(size, 1.0, cutoff=0.75 / FADE_START)
     flat = (f * scale)[f > 0]
     torch.testing.assert_close(flat, torch.full_like(flat, SCALE * 32))
-    assert float(scale[0, 0]) == pytest.approx(SCALE * 32 * 32)  # the mean counts as the lowest frequency
+    assert float(scale[0, 0]) == pytest.approx(SCALE * 32 * 32 * MEAN)  # the mean, beside the lowest frequency
     squared = one_over_f(size, 2.0, cutoff=0.75 / FADE_START)
     torch.testing.assert_close((f**2 * squared)[f > 0], torch.full_like(flat, SCALE * 32))
 
