@@ -29,6 +29,7 @@ import torch
 from common import Paired, describe, machine, paired, replace_file, seconds, table, write_section
 from style_sides import FullLoss, Pair, Race, in_step, pair, pictures, stages_of, without_parts
 
+from phosphene.cli.allocator import keep_freed_memory
 from phosphene.engine.batching import find_device
 from phosphene.models import Model, load
 from phosphene.recipe import RunConfig, StyleConfig
@@ -352,6 +353,7 @@ def arguments() -> tuple[Options, argparse.Namespace]:
 
 def main() -> None:
     """Measure, keep every row, print the table."""
+    keep_freed_memory()  # as the command does
     options, given = arguments()
     torch.set_num_threads(given.threads)
     facts, rows = machine(), list[Row]()

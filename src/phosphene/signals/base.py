@@ -71,6 +71,7 @@ class Signal(nn.Module, ABC):
         self.rows, self.channels, self.size, self.alpha, self.clamped = rows, channels, size, alpha, clamped
         colors = natural.color_basis(channels) if natural else color_basis(channels)
         colors = colors if decorrelate else torch.eye(channels)
+        self.mixed = not torch.equal(colors, torch.eye(channels))  # else its product is the identity, at a price
         self.register_buffer("basis", torch.block_diag(colors, torch.eye(1)) if alpha else colors, persistent=False)  # type: ignore[no-untyped-call]
 
     @property
@@ -107,7 +108,8 @@ class Signal(nn.Module, ABC):
     def squash(self, linear: Tensor) -> Tensor:
         """(b, c, h, w) decorrelated colors of any range -> pictures in [0, 1]."""
         if self.clamped:
-            return (GRAY + torch.matmul(self.basis, linear.flatten(2)).view(linear.shape)).clamp(0, 1)
+            colors = torch.matmul(self.basis, linear.flatten(2)).view(linear.shape) if self.mixed else linear
+            return (GRAY + colors).clamp(0, 1)
         squashed: Tensor = SquashColors.apply(linear, self.basis)
         return squashed
 
