@@ -16,6 +16,7 @@ import phosphene as ph
 from phosphene.errors import UnknownNameError, WeightsError
 from phosphene.models import DEFAULT_MODEL, Model, is_known, known, load, minivgg
 from phosphene.textures import CLASSES, Textures
+from phosphene.textures.colors import NAMED
 
 TOOLS = Path(__file__).parents[2] / "tools"
 PACKAGE_LIMIT = 3_000_000  # bytes
@@ -128,6 +129,6 @@ def test_pictures_of_stripes_have_their_angle(model: Model, truth: ModuleType) -
 
 
 def test_pictures_of_colors_have_their_hue(model: Model, truth: ModuleType) -> None:
-    names = ["red", "yellow", "cyan", "blue", "brown"]
+    names = [name for name, region in NAMED.items() if region.spread < 180]  # white, gray and black have none
     for name, picture in zip(names, ph.render(model, [f"logit:{n}" for n in names], size=96, steps=96), strict=True):
-        assert truth.measured(name, picture.pixels.numpy())["off"] < 30, name
+        assert truth.measured(name, picture.pixels.numpy())["off"] < 20, name
