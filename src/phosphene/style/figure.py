@@ -37,7 +37,7 @@ from phosphene.objectives import INPUT, Objective, Scale, aim
 from phosphene.recipe import SCHEMA, OptimizerConfig, RenderConfig, RunConfig, TransformConfig
 from phosphene.seeds import Generators
 from phosphene.signals import Fourier
-from phosphene.style.canvas import NOISE, canvas
+from phosphene.style.canvas import NOISE, blank
 from phosphene.style.ladder import resized
 from phosphene.style.method import joined
 from phosphene.style.panel import SAME, Panel, find_panel, panel_of, psnr
@@ -220,7 +220,7 @@ class Figure:
         return {name: Inside(of, stage.size, request.around) for name, of in aimed.items()}
 
     def _signal(self, request: Request, stage: Stage, picture: Tensor | None) -> Fourier:
-        signal = canvas(stage.size)
+        signal = blank(stage.size)
         if picture is None:
             signal.start(Generators(request.seed, [START]), NOISE)
         else:
