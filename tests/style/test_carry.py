@@ -111,3 +111,21 @@ def test_no_more_pairs_are_carried_than_are_kept() -> None:
     assert state["param_groups"][0]["history_size"] == 3
     signals: list[Signal] = [fine]
     torch.optim.LBFGS(signals[0].parameters(), history_size=3).load_state_dict(state)
+
+
+def test_where_nothing_was_learned_nothing_is_carried() -> None:
+    """L-BFGS takes no step, and keeps nothing, where the gradient is exactly zero."""
+    coarse, fine = (Fourier(1, size=size, cutoff=NO_LOW_PASS) for size in SIZES)
+    optimizer = torch.optim.LBFGS(coarse.parameters(), max_iter=1)
+    coarse.coefficients.grad = torch.zeros_like(coarse.coefficients)
+    optimizer.step(lambda: 0.0)  # type: ignore[no-untyped-call]
+    assert carried(optimizer.state_dict(), coarse, fine, history=10) is None
+
+
+def test_a_picture_that_is_right_already_goes_up_the_ladder() -> None:
+    content = Fourier(1, size=(24, 34))()[0].detach()  # gray: with its own style the gradient is zero
+    config = StyleConfig(size=34, smallest=20, steps=3)
+    (painted,) = (e for e in Transfer(network(), Job(content, (Style(content),)), config) if isinstance(e, Painted))
+    assert painted.status == "ok"
+    assert len(painted.history) == 9
+    assert torch.allclose(painted.picture, content, atol=1e-6)

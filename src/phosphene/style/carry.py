@@ -21,16 +21,19 @@ from phosphene.signals import Fourier, Signal
 from phosphene.style.ladder import enlarged
 
 
-def carried(state: dict[str, Any], coarse: Signal, fine: Signal, *, history: int) -> dict[str, Any]:
+def carried(state: dict[str, Any], coarse: Signal, fine: Signal, *, history: int) -> dict[str, Any] | None:
     """The state of an optimizer over the parameter of `coarse`, one picture, as one over that of `fine`.
 
     state: as `Ascent.state` gives it, after at least one step. history: pairs of L-BFGS that are kept at most.
+    None where it learned nothing: L-BFGS takes no step where the gradient is exactly zero.
     """
+    (entry,) = state["state"].values()
+    if "old_dirs" not in entry and "exp_avg" not in entry:
+        return None
     if isinstance(coarse, Fourier) and isinstance(fine, Fourier):
         lift: Lift = FourierLift(coarse, fine)
     else:
         lift = PixelLift(_parameter(coarse), _parameter(fine))
-    (entry,) = state["state"].values()
     new = _pairs(entry, lift, history) if "old_dirs" in entry else _means(entry, lift, _parameter(fine))
     (group,) = state["param_groups"]
     group = {**group, "history_size": history} if "old_dirs" in entry else group

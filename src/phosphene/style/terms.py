@@ -27,13 +27,15 @@ class Ledger(Objective, registered=False):
     """The sum of some terms that remembers what each of them was, and shows them the regions of the picture.
 
     sums: takes the sums that the terms are functions of, where the picture is cut into tiles.
-    entries: (terms,) losses of each evaluation since the list was last cleared, on the device.
+    entries: (terms,) losses of each evaluation since the list was last cleared, on the device. latest: what `best` found
+    last.
     """
 
     terms: tuple[Objective, ...]
     regions: Mapping[str, Tensor]
     sums: TileSums | None = None
     entries: list[Tensor] = field(default_factory=list)
+    latest: list[Tensor] = field(default_factory=list)
 
     def __call__(self, acts: Mapping[str, Tensor], rows: Tensor) -> Tensor:
         seen = {**acts, **self.regions, **(self.sums(acts[INPUT]) if self.sums is not None else {})}
@@ -46,11 +48,15 @@ class Ledger(Objective, registered=False):
         return self.terms
 
     def best(self) -> Tensor:
-        """(terms,) the losses at the lowest of the evaluations: where a line search ends; clears the entries."""
-        lowest = torch.stack(self.entries).sum(1).argmin()
-        found = self.entries[int(lowest)] if len(self.entries) > 1 else self.entries[0]
-        self.entries.clear()
-        return found
+        """(terms,) the losses at the lowest of the evaluations: where a line search ends; clears the entries.
+
+        A step without an evaluation, which L-BFGS takes where the gradient is exactly zero, leaves them as they were.
+        """
+        if self.entries:
+            lowest = int(torch.stack(self.entries).sum(1).argmin()) if len(self.entries) > 1 else 0
+            self.latest[:] = [self.entries[lowest]]
+            self.entries.clear()
+        return self.latest[0]
 
 
 def named_terms(made: Method, job: Job) -> dict[str, Objective]:
