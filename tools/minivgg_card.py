@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from train_minivgg import PUSH
 
 from phosphene.models.minivgg import BLOCKS, SPEC
 from phosphene.reports.chart import Line, heat, lines
@@ -78,9 +79,10 @@ will do, {side} is its own. License: MIT, as the package.
   labelled ones, crowded scenes of the generator, and crops of {photos} free photographs, those of scikit-image
   ({credits}). No painting and no picture of a benchmark was trained on.
 
-The weights are the average over the last steps, with the batch normalization folded in. A short training that is run
-twice gives the same file (`tests/tools`). For these weights that is not shown: their two parts were trained in separate
-processes while the tool was being written, and no uninterrupted run has been compared with them.
+There are two parts. In the first, {first:,} pictures, the sizes take turns. In the second, {finish:,} pictures of
+{side} pixels are each pushed by up to {push:g} (L2, values 0 .. 1) to where their class is harder to see. Most pictures
+of both lie behind a thin veil of noise. The weights are the average over the last steps, with the batch normalization
+folded in. {repeated}
 
 ![Accuracy and what of the teacher is not explained, along the training](pictures/minivgg-training.svg)
 
@@ -128,20 +130,26 @@ layers see about 100 pixels, so larger pictures repeat what they show.
 """
 
 
+REPEATED = "The training was run twice in full, and gave the same file to the bit."
+SHORT = "A short training that is run twice gives the same file (`tests/tools`)."
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--training", type=Path, required=True)
+    parser.add_argument("--again", type=Path, help="training.json of the same training, run a second time")
     parser.add_argument("--truth", type=Path, required=True)
     parser.add_argument("--style", type=Path, required=True, help="the folder of minivgg_style.py's results")
     args = parser.parse_args()
     training = json.loads(args.training.read_text())
+    same = args.again is not None and json.loads(args.again.read_text())["sha256"] == training["sha256"]
     truth = json.loads(args.truth.read_text())
     (DOCS / "pictures" / "minivgg-training.svg").write_text(curves(training["history"]) + "\n")
     (DOCS / "pictures" / "minivgg-confusion.svg").write_text(confusions(training["held_out"]) + "\n")
-    (DOCS / "minivgg.md").write_text(page(training, truth, args.style))
+    (DOCS / "minivgg.md").write_text(page(training, truth, args.style, REPEATED if same else SHORT))
 
 
-def page(training: dict[str, Any], truth: dict[str, Any], style: Path) -> str:
+def page(training: dict[str, Any], truth: dict[str, Any], style: Path, repeated: str) -> str:
     held_out, shifted = (np.array(training[name]) for name in ("held_out", "shifted"))
     photos = [Path(name).stem for name in training["photos"]]
     results = truth["classes"]
@@ -157,6 +165,10 @@ def page(training: dict[str, Any], truth: dict[str, Any], style: Path) -> str:
         megabytes=2 * training["parameters"] / 1e6,
         seed=training["seed"],
         pictures=training["pictures"],
+        first=training["pictures"] - training["finish"],
+        finish=training["finish"],
+        push=PUSH,
+        repeated=repeated,
         minutes=training["history"][-1]["seconds"] / 60,
         torch=training["torch"].split("+")[0],
         layers=f"`{LAYERS[0]}` .. `{LAYERS[-1]}`",

@@ -232,8 +232,9 @@ def train(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         teacher.calibrate([batches[k * TAUGHT % len(batches)][0] for k in range(len(SIZES))])
     student = Student(teacher).to(memory_format=torch.channels_last)
     first, second = range(batches.first), range(batches.first, len(batches))
-    yield from learn(args, student, teacher, batches, first, PEAK_LR, AVERAGES[0], pushing=False)
-    yield from learn(args, student, teacher, batches, second, FINISH_LR, AVERAGES[1], pushing=True)
+    log = Log()
+    yield from learn(args, student, teacher, batches, first, PEAK_LR, AVERAGES[0], log, pushing=False)
+    yield from learn(args, student, teacher, batches, second, FINISH_LR, AVERAGES[1], log, pushing=True)
     calibrate(student.net, bare(batches.data[LAST_SIZE], args.pictures + args.finish))
     save_file(folded(student.net.eval()), args.out / "minivgg.safetensors")
 
@@ -246,6 +247,7 @@ def learn(
     which: range,
     peak: float,
     decay: float,
+    log: Log,
     *,
     pushing: bool,
 ) -> Iterator[dict[str, Any]]:
@@ -253,7 +255,7 @@ def learn(
     average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
     optimizer = torch.optim.AdamW(student.parameters(), lr=peak, weight_decay=WEIGHT_DECAY)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=len(which), pct_start=WARM_UP)
-    log, layers = Log(), [1.0] * len(TEACHER_LAYERS)
+    layers = [1.0] * len(TEACHER_LAYERS)
     student.train()
     loader = DataLoader(batches, batch_size=None, sampler=which, num_workers=args.workers, collate_fn=None)
     for step, (pictures, labels) in enumerate(loader, 1):
@@ -310,6 +312,7 @@ def main() -> None:
     result = {
         "seed": args.seed,
         "pictures": args.pictures + args.finish,
+        "finish": args.finish,
         "threads": args.threads,
         "bfloat16": args.bfloat16,
         "torch": torch.__version__,

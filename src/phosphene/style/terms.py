@@ -27,8 +27,8 @@ class Ledger(Objective, registered=False):
     """The sum of some terms that remembers what each of them was, and shows them the regions of the picture.
 
     sums: takes the sums that the terms are functions of, where the picture is cut into tiles.
-    entries: (terms,) losses of each evaluation since the list was last cleared, on the device. latest: what `best` found
-    last.
+    entries: (terms,) losses of each evaluation since the list was last cleared, on the device.
+    latest: what `best` found last.
     """
 
     terms: tuple[Objective, ...]
