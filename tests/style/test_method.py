@@ -81,7 +81,7 @@ def total_loss(transfer: Transfer, picture: torch.Tensor) -> float:
 def test_the_total_loss_of_a_preset_is_the_closed_formula(vgg: Model, preset: Any) -> None:
     content, style, other = pictures()
     config = StyleConfig(preset=preset, size=SIZE, normalized=False)
-    transfer = Transfer(vgg, Job(content, (Style(style),)), config, RunConfig(device="cpu"))
+    transfer = Transfer(vgg, Job(content, (Style(style),)), config, RunConfig(device="cpu", precision="float32"))
     network = average_pooling(vgg) if preset == "gatys2015" else vgg
     layers = {*transfer.method.content_layers, *transfer.method.style_layers}
     f, p, a = (features(network, picture, layers) for picture in (other, content, style))
@@ -92,7 +92,7 @@ def test_the_total_loss_of_a_preset_is_the_closed_formula(vgg: Model, preset: An
 def test_the_paper_divides_each_filter_by_its_mean_over_the_pictures(vgg: Model) -> None:
     content, style, other = pictures()
     config = StyleConfig(preset="gatys2015", size=SIZE)
-    transfer = Transfer(vgg, Job(content, (Style(style),)), config, RunConfig(device="cpu"))
+    transfer = Transfer(vgg, Job(content, (Style(style),)), config, RunConfig(device="cpu", precision="float32"))
     network = average_pooling(vgg)
     layers = {"relu4_2", *RELU}
     large = [

@@ -44,7 +44,7 @@ def painted(work: Transfer) -> Painted:
 
 def test_enough_memory_changes_nothing_and_is_said(small: Model) -> None:
     plan = transfer(small, 100.0).plan
-    assert {(choice.history, choice.side) for choice in plan.choices} == {(10, None)}
+    assert {(choice.history, choice.side) for choice in plan.choices} == {(40, None)}
     assert "of memory will be used" in plan.words
     assert "about" in plan.words.rpartition(";")[2]
     assert plan.reach is None
@@ -130,7 +130,7 @@ def test_a_network_that_takes_no_other_size_has_a_plan_without_numbers() -> None
 
 def test_the_record_says_how_each_scale_was_done(small: Model, tmp_path: Path) -> None:
     scales = transfer(small, None).scales()
-    assert scales[-1] == {"size": [260, 200], "history": 10, "tile": None}
+    assert scales[-1] == {"size": [260, 200], "history": 40, "tile": None}
     assert len(scales) == 3
 
 

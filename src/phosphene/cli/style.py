@@ -100,7 +100,7 @@ def style(
     device
         auto, cpu, cuda, cuda:1 or mps.
     precision
-        Arithmetic inside the network: auto takes what is fast and safe on the device and for the optimizer.
+        Arithmetic inside the network: auto takes what is fast and safe on the device.
     memory
         Gigabytes that may be used; what is free when left out. What does not fit is cut into tiles, without any loss.
     checkpoint_every

@@ -72,9 +72,9 @@ PRESETS: dict[str, Method] = {
         form="relative",
         smallest=128,
         steps=60,
-        coarse_steps=60,
+        coarse_steps=15,
         signal="fourier",
-        history=10,
+        history=40,
     ),
     "gatys2015": Method(
         content_weight=1e-3,  # alpha / beta of most figures

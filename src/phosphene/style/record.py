@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from phosphene.engine import Arithmetic
+from phosphene.engine import Arithmetic, arithmetic
 from phosphene.engine.environment import environment
 from phosphene.media import pixels_sha256
 from phosphene.models import Model
@@ -20,7 +20,6 @@ from phosphene.models.model import describe
 from phosphene.recipe import SCHEMA, RunConfig, StyleConfig, to_json
 from phosphene.style.inputs import Inputs
 from phosphene.style.method import Method, method
-from phosphene.style.transfer import arithmetic_for
 from phosphene.version import version
 
 KIND = "style"
@@ -40,7 +39,7 @@ class Circumstances:
     def of(cls, model: Model, inputs: Inputs, config: StyleConfig, run: RunConfig) -> Circumstances:
         """Those of a transfer, before anything is computed."""
         made, _ = method(config, model)
-        return cls(model, inputs, config, made, arithmetic_for(made, run))
+        return cls(model, inputs, config, made, arithmetic(run))
 
     def identity(self) -> dict[str, Any]:
         """What makes this painting this one: what another must agree with to be the same or to go on with it."""

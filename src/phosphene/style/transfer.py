@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from phosphene.engine import Arithmetic, Step, arithmetic, optimize
+from phosphene.engine import Step, arithmetic, optimize
 from phosphene.engine.batching import is_out_of_memory, usable_memory
 from phosphene.errors import PhospheneError, RecipeError, UsageError
 from phosphene.models import Model
@@ -31,7 +31,7 @@ from phosphene.style.job import Job as Job
 from phosphene.style.job import Style as Style
 from phosphene.style.job import finished, prepared
 from phosphene.style.ladder import fitted, rungs
-from phosphene.style.method import Method, check_start, joined, method
+from phosphene.style.method import check_start, joined, method
 from phosphene.style.network import adapted
 from phosphene.style.preflight import Plan, planned
 from phosphene.style.starts import Starts
@@ -103,7 +103,7 @@ class Transfer:
         self.terms = named_terms(self.method, self.job)
         network, more = adapted(model, self.method, config, self.job)
         self.notes = [*notes, *more]
-        self.arithmetic = a = arithmetic_for(self.method, run)
+        self.arithmetic = a = arithmetic(run)
         self.model = network.prepared(a.device, dtype=a.dtype, memory_format=a.memory_format)
         self.canvas = self.job.canvas
         self.starts = Starts(self.job, self.method, config.seed, a.device)
@@ -333,15 +333,6 @@ class Transfer:
     def _activations(self, x: Tensor, layers: frozenset[str]) -> dict[str, Tensor]:
         with torch.no_grad():
             return self.model.activations(x, layers)
-
-
-def arithmetic_for(made: Method, run: RunConfig) -> Arithmetic:
-    """Where and how the network computes: float32 under L-BFGS unless something else is asked for.
-
-    Its line search decides by small differences, and what bfloat16 rounds depends on where in memory it lies.
-    """
-    precise = made.optimizer == "lbfgs" and run.precision == "auto"
-    return arithmetic(replace(run, precision="float32") if precise else run)
 
 
 def paint(model: Model, job: Job, config: StyleConfig, run: RunConfig = RunConfig()) -> Painted:
