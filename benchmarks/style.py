@@ -23,14 +23,14 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import mean, median
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from common import Paired, describe, machine, paired, replace_file, seconds, table, write_section
 from style_sides import FullLoss, Pair, Race, in_step, pair, pictures, stages_of, without_parts
 
 from phosphene.cli.allocator import keep_freed_memory
-from phosphene.engine.batching import find_device
+from phosphene.engine.batching import arithmetic, find_device
 from phosphene.models import Model, load
 from phosphene.recipe import RunConfig, StyleConfig
 from phosphene.style.heldout import judged
@@ -46,12 +46,14 @@ WHOLE = "quality"  # the part that is all of them
 ENDLESS = 100_000  # steps; the step benchmark takes as many of them as it needs
 
 Row: TypeAlias = dict[str, Any]
+Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
 class Options:
     """The command line. count: pairs, or photographs for each style. steps: of ours at each scale, None = the preset's.
-    evaluations: of the plain side. warm_up: steps before the clock."""
+    evaluations: of the plain side. warm_up: steps before the clock. weights: of the network that is optimized, None =
+    its own."""
 
     command: str
     size: int
@@ -65,10 +67,17 @@ class Options:
     contents: tuple[Path, ...]
     styles: tuple[Path, ...]
     device: str
+    precision: Precision
+    weights: str | None
 
     @property
     def run(self) -> RunConfig:
-        return RunConfig(device=self.device)
+        return RunConfig(device=self.device, precision=self.precision)
+
+    @property
+    def model(self) -> Model:
+        """The network that is optimized, where there is one."""
+        return load(self.models[0], weights=self.weights)
 
     @property
     def pairs(self) -> list[Pair]:
@@ -90,9 +99,7 @@ class Options:
 
 def step_rows(options: Options) -> Iterator[Row]:
     """The bare network against ever more of a step, up to all of it, on the first pair."""
-    transfer = Transfer(
-        load(options.models[0]), options.pairs[0].job, options.config(smallest=0, steps=ENDLESS), options.run
-    )
+    transfer = Transfer(options.model, options.pairs[0].job, options.config(smallest=0, steps=ENDLESS), options.run)
     steps = (event for event in transfer if isinstance(event, StepDone))
     list(islice(steps, options.warm_up))  # until L-BFGS remembers as many steps as it will
     bare, stages = stages_of(transfer)
@@ -121,12 +128,13 @@ def step_table(rows: Sequence[Row], options: Options) -> str:
     """Markdown of `step_rows`."""
     cells = [[row["what"], row["bare"], row["ours"], row["text"], float(row["evaluations"])] for row in rows]
     verdict = "met" if rows[-1]["ratio"] <= STEP_TARGET else "missed"
+    precision = arithmetic(options.run).precision
     header = ("of an evaluation", "bare s", "ours s", "ratio", "evaluations a step")
     return f"""## Style transfer: the engine's own cost
 
 An evaluation of the loss and its gradient in the preset `quality` over the bare network: forward and gradient to the
-input of the same truncated {options.models[0]} in plain torch, {options.size} px, the same number format and memory
-layout. Each line has all that the line before it has; the last has L-BFGS, too. Wanted: at most {STEP_TARGET};
+input of the same truncated {options.models[0]} in plain torch, {options.size} px, {precision}, the same memory layout
+on both sides. Each line has all that the line before it has; the last has L-BFGS, too. Wanted: at most {STEP_TARGET};
 {verdict}.
 
 {table(header, cells)}"""
@@ -137,7 +145,7 @@ layout. Each line has all that the line before it has; the last has L-BFGS, too.
 
 def race_rows(options: Options) -> Iterator[Row]:
     """Our time to the plain side's loss over its time, pair by pair."""
-    model = load(options.models[0])
+    model = options.model
     for each in options.pairs:
         race = Race(model, each.job, options.config(), options.run, evaluations=options.evaluations)
         found = paired(race.plain, race.ours, options.rounds, warm_up=0)
@@ -194,7 +202,7 @@ most {RACE_TARGET:.2f}; {verdict}.
 
 def ablation_rows(options: Options) -> Iterator[Row]:
     """Every part off on every pair: the loss of `quality`, what the judge says, evaluations and seconds."""
-    model, judge = load(options.models[0]), load(options.judges[0])
+    model, judge = options.model, load(options.judges[0])
     for each in options.pairs:
         loss = FullLoss(model, each.job, options.size, options.run)
         sides = Transfer(model, each.job, options.config(), options.run).sides
@@ -326,6 +334,8 @@ def arguments() -> tuple[Options, argparse.Namespace]:
     parser.add_argument("--evaluations", type=int, default=300, help="of the plain side (default: %(default)s)")
     parser.add_argument("--warm-up", type=int, default=22, help="steps before the clock (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda ... (default: %(default)s)")
+    parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16"], help="of our network")
+    parser.add_argument("--weights", help="of the network that is optimized: a file, or random (not for heldout)")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="a JSON file for every row, written as they come")
     parser.add_argument("--document", action="store_true", help="put the table into docs/benchmarks.md")
@@ -345,6 +355,8 @@ def arguments() -> tuple[Options, argparse.Namespace]:
         contents=tuple(pictures(given.content, given.images / "content")),
         styles=tuple(pictures(given.style, given.images / "style")),
         device=given.device,
+        precision=given.precision,
+        weights=given.weights,
     )
     if min(given.threads, options.size, options.rounds, options.count, options.evaluations) < 1:
         parser.error("--threads, --size, --rounds, --count and --evaluations are whole numbers from 1")
@@ -366,7 +378,8 @@ def main() -> None:
     text = f"{find_table(rows, options)}\n\nMeasured on: {describe(facts)}"
     print(text)
     if given.document:
-        write_section(f"style-{options.command}", text)
+        name = f"style-{options.command}"
+        write_section(f"{name}-{options.models[0]}" if options.command == "step" else name, text)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,8 @@ class FullLoss:
     """The loss of the preset `quality` at full size, of pictures (3, h, w) in [0, 1]."""
 
     def __init__(self, model: Model, job: Job, size: int, run: RunConfig) -> None:
-        transfer = Transfer(model, job, StyleConfig(size=size, smallest=0), run)
+        exact = replace(run, precision="float32")
+        transfer = Transfer(model, job, StyleConfig(size=size, smallest=0), exact)
         self.model, self.ledger = transfer.model, transfer.ledger(0)
         self.device = transfer.arithmetic.device
 
@@ -337,21 +338,23 @@ def without_parts(
     config: StyleConfig, run: RunConfig, whole: Painted, sides: Sequence[int]
 ) -> dict[str, tuple[StyleConfig, RunConfig]]:
     """The preset with each part off, one at a time, by name. whole: what all of it made; sides: those of its ladder."""
-    evaluations = whole.evaluations / len(sides)  # on a scale
-    work = sum((side / sides[-1]) ** 2 for side in sides)  # of a ladder, in scales of full size
+    areas = [(side / sides[-1]) ** 2 for side in sides]  # of full size
+    work = sum(areas[scale - 1] for scale, _, _ in whole.history)  # in steps at full size
+    work *= whole.evaluations / len(whole.history)  # in evaluations there
     found = {
-        "one scale, as much work": replace(config, smallest=0, steps=max(1, round(evaluations * work))),
+        "one scale, as much work": replace(config, smallest=0, steps=round(work)),
+        "60 steps at each scale": replace(config, steps=60),
         "pixels, not Fourier": replace(config, signal="pixels"),
-        "Adam, as many evaluations": replace(config, optimizer="adam", steps=max(1, round(evaluations))),
+        "Adam, as much work": replace(config, optimizer="adam", steps=round(work / sum(areas))),
         "without the content's details": replace(config, details=False),
         "no warm start of L-BFGS": replace(config, warm=False),
         "from noise": replace(config, start="noise"),
         "moments, not Gram": replace(config, statistic="moments"),
         "sliced Wasserstein, not Gram": replace(config, statistic="sliced"),
-        "history of 100, not 20": replace(config, history=100),
+        "history of 10, not 40": replace(config, history=10),
         "average pooling": replace(config, pooling="average"),
     }
     named = {name: (changed, run) for name, changed in found.items()}
     if has_bfloat16(find_device(run.device)):
-        named["bfloat16 in the network"] = (config, replace(run, precision="bfloat16"))
+        named["float32 in the network"] = (config, replace(run, precision="float32"))
     return named
