@@ -14,6 +14,7 @@ from phosphene.errors import PhospheneError, UsageError
 from phosphene.media import read_pixels
 from phosphene.models import Model, load
 from phosphene.recipe import RunConfig, StyleConfig
+from phosphene.style.heldout import judged
 from phosphene.style.ladder import resized
 from phosphene.style.transfer import Job, Painted, ScaleBegun, StepDone, Style, Transfer, paint
 
@@ -243,3 +244,13 @@ def test_the_network_is_left_as_it_was(vgg: Model) -> None:
     assert all(torch.equal(value, before[name]) for name, value in vgg.net.state_dict().items())
     assert not vgg.variant
     assert not vgg.channel_scales
+
+
+def test_adam_leaves_no_grain(shared: Path) -> None:
+    """Another network sees the style come nearer. Grain, which the optimized one does not mind, takes it away again."""
+    content, style = (
+        read_pixels(shared / "images" / kind).pixels for kind in ("content/chelsea.jpg", "style/starry_night.jpg")
+    )
+    work = Job(content, (Style(style),))
+    painted = paint(load("vgg19_cd16x"), work, StyleConfig(size=96, smallest=0, steps=30, optimizer="adam"), CPU)
+    assert judged(load("squeezenet1_1"), work, painted.picture).removed > 0.4

@@ -4,7 +4,8 @@ Departures: pictures are optimised as spectra (`signals/fourier.py`), where the 
 one by one, move at once, and are cut off at black and white where `render` has a sigmoid. A picture that is there only
 has to change, fastest where the spectrum falls half as fast as a natural picture's and colors are red, green and blue:
 L-BFGS then needs about half the evaluations. From noise the natural spectrum and colors stay: what a deep layer does
-not see then looks as pictures do, in place of loud colors.
+not see then looks as pictures do, in place of loud colors. Adam moves every coefficient by the same step and turns what
+it need not move into grain; for it the spectrum is the natural one with its low-pass.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ MEAN = 1.0  # of its mean: L-BFGS finds the length of that step itself, and a lo
 NOISE = 0.03  # deviation of a start from noise, in the basis's own units: faint
 
 
-def canvas(size: tuple[int, int]) -> Fourier:
-    """An empty one of `size` (height, width), for a picture that is to be changed."""
+def canvas(size: tuple[int, int], optimizer: str = "lbfgs") -> Fourier:
+    """An empty one of `size` (height, width), for a picture that is to be changed by that optimizer."""
+    if optimizer == "adam":
+        return Fourier(1, size=size, decorrelate=False, clamped=True, mean=MEAN)
     return Fourier(1, size=size, decorrelate=False, clamped=True, decay=DECAY, cutoff=NO_LOW_PASS, mean=MEAN)
 
 

@@ -37,7 +37,7 @@ class Starts:
         """The picture at a scale, at its start. before: (1, 3, h, w), the result of the scale below."""
         kind: Signal
         if self.method.signal == "fourier":
-            kind = canvas(size)
+            kind = canvas(size, self.method.optimizer)
         else:
             kind = Pixels(1, size=size, decorrelate=False, clamped=True)
         start = self._first(size) if before is None else self._carried(before, size)
