@@ -74,6 +74,8 @@ if TYPE_CHECKING:
     from phosphene.signals import Fourier as Fourier
     from phosphene.signals import Pixels as Pixels
     from phosphene.signals import Signal as Signal
+    from phosphene.study.config import RegularizationConfig as RegularizationConfig
+    from phosphene.study.regularization import study_regularization as study_regularization
     from phosphene.style.api import style_transfer as style_transfer
     from phosphene.style.inputs import Mask as Mask
     from phosphene.style.painting import Painting as Painting
@@ -107,6 +109,8 @@ _HOME = {
     "style.painting": ("Painting",),
     "style.reconstruct": ("reconstruct",),
     "style.texture": ("texture",),
+    "study.config": ("RegularizationConfig",),
+    "study.regularization": ("study_regularization",),
     "textures": ("Textures",),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -18,17 +18,22 @@ from phosphene.objectives import INPUT, OUTPUT, parse
 BIGGER = "squeezenet1_1"  # what is named as an example of a larger network: 5 MB, fast, and trained on photographs
 
 
-def network_and_targets(words: Sequence[str], screen: Screen) -> tuple[str, list[str]]:
-    """Split MODEL TARGET... where MODEL may have been left out. Raises UsageError when no target is left."""
-    first, rest = words[0], list(words[1:])
+def network_and_targets(
+    words: Sequence[str], screen: Screen, command: str = "phosphene render", rest: str = "TARGET..."
+) -> tuple[str, list[str]]:
+    """Split MODEL TARGET... where MODEL may have been left out. command, rest: what a larger network is shown with.
+
+    Raises UsageError when no target is left.
+    """
+    first, targets = words[0], list(words[1:])
     asked = _asked(first)
     own = asked <= {*layer_names(), INPUT, OUTPUT}
-    if asked and not is_known(first) and (own or (not rest and ":" in first)):
-        told(screen, "phosphene render", "TARGET...")
+    if asked and not is_known(first) and (own or (not targets and ":" in first)):
+        told(screen, command, rest)
         return DEFAULT_MODEL, list(words)
-    if not rest:
+    if not targets:
         raise UsageError(f"no target for {first}: name one, such as logit:0; phosphene layers {first} lists its layers")
-    return first, rest
+    return first, targets
 
 
 def network_and_pictures(words: Sequence[str], screen: Screen) -> tuple[str, list[Path]]:

@@ -57,12 +57,27 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Rows of cells under a header; the first cell of a row names it. Raises UsageError for a row of another length."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        wrong = next((row for row in self.rows if len(row) != len(self.header)), None)
+        if wrong is not None:
+            raise UsageError(
+                f"a table of {len(self.header)} columns has a row of {len(wrong)}: {wrong[0] if wrong else ''}"
+            )
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of a page. id: its anchor, a-z 0-9 and hyphens.
 
     text: paragraphs above the figures. columns: figures abreast on a wide screen, one of `COLUMNS`. note: what the
-    reader must know, set apart. commands: lines for a shell, below the figures. Raises UsageError for another id or
-    number of columns.
+    reader must know, set apart. table: below the figures. commands: lines for a shell, at the end. Raises UsageError
+    for another id or number of columns.
     """
 
     id: str
@@ -72,6 +87,7 @@ class Section:
     commands: tuple[str, ...] = ()
     note: str = ""
     columns: int = 4
+    table: Table | None = None
 
     def __post_init__(self) -> None:
         if not ANCHOR.fullmatch(self.id):
@@ -149,10 +165,21 @@ def section_html(section: Section) -> str:
         *paragraphs(section.text),
         f'<p class="note">{inline(section.note)}</p>' if section.note else "",
         f'<div class="figures of-{section.columns}" style="--widest:{widest}px">\n{figures}\n</div>' if figures else "",
+        table_html(section.table) if section.table is not None else "",
         *map(command_html, section.commands),
         "</section>",
     ]
     return "\n".join(filter(None, parts))
+
+
+def table_html(table: Table) -> str:
+    """A table, in a box of its own that scrolls where the screen is narrower."""
+    header = "".join(f'<th scope="col">{inline(cell)}</th>' for cell in table.header)
+    rows = "\n".join(
+        f'<tr><th scope="row">{inline(row[0])}</th>{"".join(f"<td>{inline(cell)}</td>" for cell in row[1:])}</tr>'
+        for row in table.rows
+    )
+    return f'<div class="table" tabindex="0"><table>\n<tr>{header}</tr>\n{rows}\n</table></div>'
 
 
 def command_html(command: str) -> str:
@@ -233,6 +260,12 @@ figure img { display: block; width: 100%; height: auto; border-radius: 3px; imag
 figcaption { margin-top: 0.6rem; font-size: 0.875rem; line-height: 1.45; overflow-wrap: anywhere; }
 figcaption span { display: block; color: var(--faint); font-variant-numeric: tabular-nums; }
 figcaption span:first-child { color: var(--ink); font-weight: 550; }
+.table { margin: 2rem 0; overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.9375rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.4rem 1.25rem 0.4rem 0; border-bottom: 1px solid var(--line); text-align: left; }
+th, td { white-space: nowrap; }
+th { font-weight: 550; }
+tr:first-child th { color: var(--faint); font-weight: 400; font-size: 0.875rem; }
 code { font: 0.9em/1.6 ui-monospace, "SF Mono", "Cascadia Code", Menlo, Consolas, "Liberation Mono", monospace; }
 .command { position: relative; margin: 0 0 0.75rem; }
 pre {
