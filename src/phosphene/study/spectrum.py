@@ -5,7 +5,7 @@
 
 P(high) is the sum of the power above 0.25 cycles per pixel, P(low) that from the third wave across the picture up to
 there. The power of natural pictures falls as 1/f^2 (Field 1987; van der Schaaf and van Hateren 1996), so an excess
-of 1 is natural whatever the contrast and the size. White noise of 224 pixels has 15. Photographs that were brought to that
+of 1 is natural whatever the contrast and the size. White noise of 224 pixels has 15. Photographs brought to that
 size have less than 1, since it softens them: 100 of ImageNet 0.17 (median; 0.02 to 0.94 are nine tenths of them). The
 Hann window keeps the jump from one edge of a picture to the other from counting as its content.
 """
