@@ -11,7 +11,7 @@ import pytest
 
 from phosphene.errors import UsageError
 from phosphene.files import FileError
-from phosphene.reports import Figure, Page, Section, write_page
+from phosphene.reports import Figure, Page, Section, Table, write_page
 from phosphene.reports.html import COLUMNS, LARGEST, STYLE, html
 
 NASTY = '<b onclick="x()">&amp; "quoted" \'single\' </title></script>'
@@ -164,3 +164,16 @@ def test_a_page_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match="file"):
         write_page(page(), tmp_path / "file")
+
+
+def test_a_table_names_its_rows_and_escapes_its_cells() -> None:
+    table = Table(("method", "excess"), (("a<b", "1"), ("`tv`", "2")))
+    shown = html(Page("t", sections=(Section("s", "S", table=table),)))
+    assert '<th scope="col">method</th><th scope="col">excess</th>' in shown
+    assert '<tr><th scope="row">a&lt;b</th><td>1</td></tr>' in shown
+    assert '<th scope="row"><code>tv</code></th>' in shown
+
+
+def test_a_row_of_another_length_is_refused() -> None:
+    with pytest.raises(UsageError, match="2 columns has a row of 1: a"):
+        Table(("method", "excess"), (("a",),))
