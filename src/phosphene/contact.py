@@ -51,9 +51,10 @@ THEMES = {
 
 @dataclass(frozen=True)
 class _Plan:
-    """Where everything goes, in pixels: cells thumb wide over `lines` lines of text, `columns` in a row.
+    """Where everything goes, in pixels: pictures in squares of thumb over `lines` lines of text, `columns` in a row.
 
-    aspect: height of the tallest picture as a share of thumb, so that rows of wide pictures stand close.
+    aspect, breadth: height of the tallest and width of the widest picture as shares of thumb, so that rows of wide and
+    columns of tall pictures stand close.
     """
 
     columns: int
@@ -61,6 +62,11 @@ class _Plan:
     thumb: int
     lines: int
     aspect: float
+    breadth: float
+
+    @property
+    def wide(self) -> int:
+        return max(1, round(self.thumb * self.breadth))
 
     @property
     def tall(self) -> int:
@@ -76,7 +82,7 @@ class _Plan:
 
     @property
     def text(self) -> int:
-        return min(26, max(12, round(self.thumb * 0.068)))
+        return min(26, max(12, round(self.wide * 0.068)))
 
     @property
     def leading(self) -> int:
@@ -90,7 +96,7 @@ class _Plan:
     def pitch(self) -> tuple[int, int]:
         """From one cell to the next, right and down."""
         breath = round(self.gap * 0.6) if self.lines else 0  # a label must be nearer to its picture than to the next
-        return self.thumb + self.gap, self.tall + self.caption + self.gap + breath
+        return self.wide + self.gap, self.tall + self.caption + self.gap + breath
 
     @property
     def size(self) -> tuple[int, int]:
@@ -122,7 +128,8 @@ def contact_sheet(
     lines = max(len(label) for label in labels)
     usual = median_high(max(image.size) for image in images)
     aspect = max(image.height / max(image.size) for image in images)
-    plan = _plan(len(images), usual, lines, columns, thumb, aspect)
+    breadth = max(image.width / max(image.size) for image in images)
+    plan = _plan(len(images), usual, lines, columns, thumb, (aspect, breadth))
     head = _headline(title, plan)
     width, height = plan.size
     sheet = Image.new("RGB", (width, height + head), THEMES[theme].ground)
@@ -164,13 +171,15 @@ def _refuse_counts(pictures: int, labels: int, columns: int | None, thumb: int |
             raise UsageError(f"{name} must be at least 1, got {value}")
 
 
-def _plan(count: int, usual: int, lines: int, columns: int | None, thumb: int | None, aspect: float) -> _Plan:
+def _plan(
+    count: int, usual: int, lines: int, columns: int | None, thumb: int | None, shape: tuple[float, float]
+) -> _Plan:
     side = thumb or (usual if usual >= TINY else usual * math.ceil(TINY_TARGET / usual))
-    columns = min(columns, count) if columns else _near_square(count, aspect)
-    plan = _Plan(columns, math.ceil(count / columns), side, lines, aspect)
+    columns = min(columns, count) if columns else _near_square(count, shape[0] / shape[1])
+    plan = _Plan(columns, math.ceil(count / columns), side, lines, *shape)
     while thumb is None and side > 1 and max(plan.size) > MAX_SIDE:
         side = min(side - 1, int(side * MAX_SIDE / max(plan.size)))
-        plan = _Plan(columns, plan.rows, side, lines, aspect)
+        plan = _Plan(columns, plan.rows, side, lines, *shape)
     return plan
 
 
@@ -201,7 +210,7 @@ def _draw_label(
 ) -> None:
     font = ImageFont.load_default(plan.text)
     for i, line in enumerate(label):
-        text = shorten(_drawable(line), font, plan.thumb)
+        text = shorten(_drawable(line), font, plan.wide)
         draw.text((left, top + i * plan.leading), text, fill=theme.faint if i else theme.ink, font=font)
 
 

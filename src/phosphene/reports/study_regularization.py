@@ -24,9 +24,6 @@ BASES = ("gradient-blur", "robust", "tv+robust", "fourier", "maco")
 MOST_LINES = 8  # of different color in a chart
 FAINTEST = 1e-9  # of power, on a logarithmic axis
 
-# name of the file, title, and what it shows in words
-Chart = tuple[str, str, str]
-
 
 def write_report(study: Study, folder: str | Path) -> Path:
     """Write FOLDER/index.html and its charts; the path of the page. Raises FileError when it cannot be written."""
@@ -69,7 +66,7 @@ def _pictures(study: Study, place: Path) -> Section:
         )
         for entry in study.entries
     )
-    header = ("method", "what", "weight", "activation", "under transforms", "of it", "excess above 1/4")
+    header = ("method", "what", "weight", "activation", "under transforms", "kept", "excess")
     text = (
         "Activation: on the saved picture, by the plain network. Under transforms: its mean over "
         f"{study.config.views} random views, the same shifts, turns and changes of size for all. Excess: power above "
@@ -97,7 +94,7 @@ def _spectra(study: Study, place: Path) -> Section:
     charts = []
     for file, title, names in groups:
         shown = [entry for entry in study.entries if entry.method.name in names]
-        charts.append(_chart(place, file, title, [*map(_line, shown), _natural(study)], "power over 1/f² below 1/4"))
+        charts.append(_chart(place, file, title, [_natural(study), *map(_line, shown)], "power"))
     sheet = study.image()
     figures = (
         Figure(
@@ -176,7 +173,7 @@ def _points(spectrum: Spectrum) -> tuple[tuple[float, ...], list[float]]:
 
 def _chart(place: Path, file: str, title: str, series: Sequence[Line], y_label: str, *, marks: bool = False) -> Figure:
     width, height = CHART
-    found = [Mark(0.5, "1/2")] if marks else [Mark(HIGH, "1/4")]
+    found = [Mark(0.25, "1/4"), Mark(0.5, "1/2")] if marks else [Mark(HIGH, "1/4")]
     text = lines(
         series,
         x_label="cycles per pixel",

@@ -20,7 +20,7 @@ from phosphene.media import from_tensor, opaque, to_tensor
 from phosphene.study.spectrum import HIGH, Spectrum
 
 LEAST = 160  # pixels: smaller pictures are enlarged, in whole multiples, so that their spectrum has room
-STRIP = 0.42  # height of the strip with the spectrum, as a share of the picture's width
+STRIP = 0.4  # height of the strip with the spectrum, as a share of the picture's width
 FINE = 4  # times its size that the strip is drawn at
 GROUND, NATURAL, EDGE, INK = (26, 26, 28), (128, 128, 132), (60, 60, 64), (255, 176, 74)
 DECADES = 4.0  # of power, from the median to white, in a spectrum as a picture
