@@ -6,6 +6,7 @@ write_report(study, folder)        after study.save(folder), whose sheets it sho
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -193,16 +194,15 @@ def _chart(place: Path, file: str, title: str, series: Sequence[Line], y_label: 
 def _method(study: Study) -> Section:
     size = study.config.size
     side = "x".join(map(str, size)) if isinstance(size, tuple) else str(size)
-    command = (
-        f"phosphene study regularization {study.model} {study.target} --size {side} --steps {study.config.steps} "
-        f"--seed {study.config.seed} --views {study.config.views}"
-    )
-    methods = f" --methods {study.config.methods}" if study.config.methods else ""
+    words = ["phosphene", "study", "regularization", study.model, study.target, "--size", side]
+    words += ["--steps", str(study.config.steps), "--seed", str(study.config.seed), "--views", str(study.config.views)]
+    words += ["--methods", study.config.methods] if study.config.methods else []
+    words += ["--natural", "FILE"] if study.config.natural else []
     text = (
         "Every price has the weight at which the picture without regularization would cost a given share of what the "
         "unit gains by it, so that it means the same for every unit: see `docs/study-regularization.md`.",
     )
-    return Section("again", "Again", text, commands=(command + methods,))
+    return Section("again", "Again", text, commands=(shlex.join(words),))
 
 
 def _facts(study: Study) -> tuple[tuple[str, str], ...]:

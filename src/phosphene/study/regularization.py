@@ -120,7 +120,10 @@ class Regularizing:
         self.unit = one_unit(model, target)
         self.methods = chosen(config.methods)
         self.canvas = (config.size, config.size) if isinstance(config.size, int) else config.size or model.spec.size
-        self.expected = natural_power(self.canvas, None if config.natural is None else natural(config.natural))
+        measured = None if config.natural is None else natural(config.natural)
+        if measured is not None:
+            self.config = replace(config, natural=measured.to_text())  # a result outlives its files
+        self.expected = natural_power(self.canvas, measured)
         self.folder, self.resume, self.metadata = folder, resume, metadata
         self.entries: list[Regularized] = []
         self._rendering: Rendering | None = None
