@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 import json
 import math
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from phosphene.errors import UsageError
 from phosphene.features.picture import Picture
 from phosphene.features.render import render
-from phosphene.models import Model
+from phosphene.models import InputSpec, Model, from_module
 from phosphene.objectives import INPUT
 from phosphene.recipe import RunConfig
 from phosphene.study.config import RegularizationConfig
@@ -25,12 +27,28 @@ CPU = RunConfig(device="cpu", precision="float32")
 UNIT = "features.3:5"
 
 
-@pytest.fixture
-def study(tiny_model: Model, tmp_path: Path) -> Study:
-    return study_regularization(tiny_model, UNIT, steps=6, run=CPU, out=tmp_path / "out")
+@pytest.fixture(scope="module")
+def small() -> Model:
+    """Two strided convolutions with rectifiers, whose layer names are those of the tiny network."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = [nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(inplace=True), nn.Conv2d(8, 16, 3, 2, 1), nn.ReLU(inplace=True)]
+        net = nn.Sequential(OrderedDict(features=nn.Sequential(*layers)))
+    return from_module(net.eval(), InputSpec(size=(32, 32)), name="small")
 
 
-def test_every_method_has_a_picture_and_the_network_is_untouched(tiny_model: Model, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(scope="module")
+def study(small: Model, folder: Path) -> Study:
+    """The whole study of a unit of the small network, made once and written to the folder."""
+    return study_regularization(small, UNIT, steps=6, run=CPU, out=folder)
+
+
+def test_every_method_has_a_picture_and_the_network_is_untouched(tiny_model: Model) -> None:
     before = copy.deepcopy(tiny_model.net.state_dict())
     study = study_regularization(tiny_model, UNIT, steps=2, run=CPU)
     assert [entry.method for entry in study.entries] == list(METHODS)
@@ -41,9 +59,9 @@ def test_every_method_has_a_picture_and_the_network_is_untouched(tiny_model: Mod
 
 
 @pytest.mark.parametrize("name", ["none", "tv", "tv+robust", "maco", "default+blur"])
-def test_a_picture_of_the_study_is_what_render_makes(study: Study, tiny_model: Model, name: str) -> None:
+def test_a_picture_of_the_study_is_what_render_makes(study: Study, small: Model, name: str) -> None:
     entry = study[name]
-    again = render(tiny_model, entry.picture.target, config=entry.method.config((32, 32), 6, 0), run=CPU)[0]
+    again = render(small, entry.picture.target, config=entry.method.config((32, 32), 6, 0), run=CPU)[0]
     assert torch.equal(again.pixels, entry.picture.pixels)
     assert again.activation == entry.picture.activation
 
@@ -77,8 +95,7 @@ def test_default_regularization_removes_noise_and_is_robust(squeezenet: Model) -
     assert "transforms rises" in study.sentences()[0]
 
 
-def test_the_data_are_the_file_and_hold_the_numbers(study: Study, tmp_path: Path) -> None:
-    folder = tmp_path / "out"
+def test_the_data_are_the_file_and_hold_the_numbers(study: Study, folder: Path) -> None:
     written = json.loads((folder / "study.json").read_text())
     assert written == json.loads(json.dumps(study.data(folder)))
     assert [row["method"] for row in written["methods"]] == [method.name for method in METHODS]
