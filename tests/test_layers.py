@@ -28,7 +28,8 @@ LAYERS = (
     ),
     ("signals", "transforms", "objectives", "models"),
     ("engine",),
-    ("features", "style", "deepdream", "examples", "study", "audio", "atlas"),
+    ("features", "style", "deepdream", "examples", "audio", "atlas"),
+    ("study",),
     ("reports",),
     ("cli", "demo", "web", "__main__"),
 )

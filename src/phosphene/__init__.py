@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from phosphene.signals import Fourier as Fourier
     from phosphene.signals import Pixels as Pixels
     from phosphene.signals import Signal as Signal
+    from phosphene.study.classes import study_class as study_class
     from phosphene.style.api import style_transfer as style_transfer
     from phosphene.style.inputs import Mask as Mask
     from phosphene.style.painting import Painting as Painting
@@ -107,6 +108,7 @@ _HOME = {
     "style.painting": ("Painting",),
     "style.reconstruct": ("reconstruct",),
     "style.texture": ("texture",),
+    "study.classes": ("study_class",),
     "textures": ("Textures",),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -11,7 +11,7 @@ import pytest
 
 from phosphene.errors import UsageError
 from phosphene.files import FileError
-from phosphene.reports import Figure, Page, Section, write_page
+from phosphene.reports import Figure, Page, Section, Table, write_page
 from phosphene.reports.html import COLUMNS, LARGEST, STYLE, html
 
 NASTY = '<b onclick="x()">&amp; "quoted" \'single\' </title></script>'
@@ -164,3 +164,15 @@ def test_a_page_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match="file"):
         write_page(page(), tmp_path / "file")
+
+
+def test_a_table_has_its_names_and_cells_escaped_and_no_row_of_another_length() -> None:
+    table = Table(("unit", "activation"), (("7", "3.5"), (NASTY, "`code`")))
+    read = Reader(html(Page("Numbers", sections=(Section("all", "All", tables=(table,)),))))
+    assert read.open == []
+    assert [cell["scope"] for cell in read.all("th")] == ["col", "col", "row", "row"]
+    assert read.text["td"] == "3.5code"
+    assert NASTY in read.text["th"]
+    assert read.all("b") == []
+    with pytest.raises(UsageError, match="a row of 1 cells in a table of 2 columns"):
+        Table(("unit", "activation"), (("7",),))

@@ -57,12 +57,26 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A table of texts: names of the columns, and rows whose first cell is their name. Raises UsageError for a row of
+    another length."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        wrong = next((row for row in self.rows if len(row) != len(self.header)), None)
+        if wrong is not None:
+            raise UsageError(f"a row of {len(wrong)} cells in a table of {len(self.header)} columns: {wrong}")
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of a page. id: its anchor, a-z 0-9 and hyphens.
 
     text: paragraphs above the figures. columns: figures abreast on a wide screen, one of `COLUMNS`. note: what the
-    reader must know, set apart. commands: lines for a shell, below the figures. Raises UsageError for another id or
-    number of columns.
+    reader must know, set apart. tables, commands (lines for a shell): below the figures. Raises UsageError for another
+    id or number of columns.
     """
 
     id: str
@@ -72,6 +86,7 @@ class Section:
     commands: tuple[str, ...] = ()
     note: str = ""
     columns: int = 4
+    tables: tuple[Table, ...] = ()
 
     def __post_init__(self) -> None:
         if not ANCHOR.fullmatch(self.id):
@@ -149,10 +164,22 @@ def section_html(section: Section) -> str:
         *paragraphs(section.text),
         f'<p class="note">{inline(section.note)}</p>' if section.note else "",
         f'<div class="figures of-{section.columns}" style="--widest:{widest}px">\n{figures}\n</div>' if figures else "",
+        *map(table_html, section.tables),
         *map(command_html, section.commands),
         "</section>",
     ]
     return "\n".join(filter(None, parts))
+
+
+def table_html(table: Table) -> str:
+    """A table, which scrolls sideways where the page is narrower."""
+    head = "".join(f'<th scope="col">{inline(name)}</th>' for name in table.header)
+    rows = "\n".join(
+        f'<tr><th scope="row">{inline(name)}</th>{"".join(f"<td>{inline(cell)}</td>" for cell in cells)}</tr>'
+        for name, *cells in table.rows
+    )
+    inside = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>"
+    return f'<div class="table" tabindex="0"><table>\n{inside}\n</table></div>'
 
 
 def command_html(command: str) -> str:
@@ -233,6 +260,13 @@ figure img { display: block; width: 100%; height: auto; border-radius: 3px; imag
 figcaption { margin-top: 0.6rem; font-size: 0.875rem; line-height: 1.45; overflow-wrap: anywhere; }
 figcaption span { display: block; color: var(--faint); font-variant-numeric: tabular-nums; }
 figcaption span:first-child { color: var(--ink); font-weight: 550; }
+.table { margin: 1.5rem 0; overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.875rem; line-height: 1.4; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.35rem 0.75rem; text-align: right; vertical-align: bottom; border-bottom: 1px solid var(--line); }
+td { white-space: nowrap; }
+th { font-weight: 550; }
+thead th { color: var(--faint); font-weight: 400; }
+th:first-child { padding-left: 0; text-align: left; }
 code { font: 0.9em/1.6 ui-monospace, "SF Mono", "Cascadia Code", Menlo, Consolas, "Liberation Mono", monospace; }
 .command { position: relative; margin: 0 0 0.75rem; }
 pre {

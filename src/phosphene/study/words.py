@@ -1,0 +1,73 @@
+"""The sentences that follow from a study's numbers, whatever they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from phosphene.study.finding import WORDS, Asked, ClassStudy, Finding, of, short, signed
+
+
+def sentence(finding: Finding) -> str:
+    """What the numbers of one class say of its probability and its logit."""
+    by_probability, by_logit = finding["prob"], finding["logit"]
+    own = by_probability.answer.logit - by_logit.answer.logit
+    largest = by_probability.answer.largest - by_logit.answer.largest
+    return (
+        f"{came_from(by_probability)} {came_from(by_logit)} "
+        f"Asked for by probability, the class's own logit ends {apart(own)} than by logit, and the largest other "
+        f"{apart(largest)}."
+    )
+
+
+def came_from(one: Asked) -> str:
+    """Where the log-odds of one picture came from."""
+    gain = one.gain
+    return (
+        f"By {WORDS[one.question]}, the log-odds {moved(gain.gain)}: {signed(gain.own)} from the class's own logit, "
+        f"{signed(gain.others)} from the others."
+    )
+
+
+def verdict(study: ClassStudy) -> tuple[str, ...]:
+    """What the study says of the claim; () of no class."""
+    if not len(study):
+        return ()
+    by_probability, by_logit = of(study.findings, "prob"), of(study.findings, "logit")
+    mostly = sum(one.gain.others > one.gain.own for one in by_probability)
+    classes = f"{len(study)} {'class' if len(study) == 1 else 'classes'}"
+    return (
+        f"{raised(by_probability)} {raised(by_logit)}",
+        f"The others were the larger part of what the probability gained in {mostly} of {classes}.",
+        "A number added to all logits changes no probability, but it does change these two parts. What it does not "
+        "change is the class's lead over the mean of the others: it made "
+        f"{part(by_probability, 'lead')} of the gain by probability and {part(by_logit, 'lead')} by logit. The rest is "
+        "how far the largest of the others came down to their mean; below 0%, they rose above it.",
+    )
+
+
+def raised(asked: Sequence[Asked]) -> str:
+    """What the pictures of one question gained, and the share of the others in it."""
+    gain = sum(one.gain.gain for one in asked) / len(asked)
+    mean = " on average" if len(asked) > 1 else ""
+    return (
+        f"Asked for by {WORDS[asked[0].question]}, the log-odds {moved(gain)}{mean}: {part(asked, 'own')} of it came "
+        f"from raising the class, {part(asked, 'others')} from lowering the others."
+    )
+
+
+def part(asked: Sequence[Asked], name: str) -> str:
+    """A part of the gains of several pictures, as a share of their sum."""
+    total = sum(one.gain.gain for one in asked)
+    share = sum(float(getattr(one.gain, name)) for one in asked) / total if total else math.nan
+    return f"{share:.0%}" if math.isfinite(share) else "no share"
+
+
+def moved(gain: float) -> str:
+    """A gain in words."""
+    return f"{'rose' if gain >= 0 else 'fell'} by {short(abs(gain))}"
+
+
+def apart(difference: float) -> str:
+    """A difference in words, such as "12.0 lower"."""
+    return f"{short(abs(difference))} {'higher' if difference > 0 else 'lower'}"
