@@ -22,7 +22,7 @@ def study() -> ClassStudy:
 
 def test_the_page_holds_every_picture_number_and_chart(study: ClassStudy, tmp_path: Path) -> None:
     saved = study.save(tmp_path)
-    page = write_report(saved, tmp_path, commands=("phosphene study class star face",))
+    page = write_report(saved, tmp_path)
     text = page.read_text()
     for finding in saved:
         for one in finding:
@@ -37,7 +37,7 @@ def test_the_page_holds_every_picture_number_and_chart(study: ClassStudy, tmp_pa
     assert all(said.replace("'", "&#x27;") in text for said in verdict(saved))
     assert text.count("<tr>") == 1 + 8
     assert text.count('<th scope="col">') == len(HEADER)
-    assert "phosphene</span> <span>study" in text
+    assert "<span>rerun</span> <span>prob-star.png</span>" in text
 
 
 def test_a_page_elsewhere_than_its_pictures_is_refused(study: ClassStudy, tmp_path: Path) -> None:

@@ -265,6 +265,7 @@ table { border-collapse: collapse; font-size: 0.875rem; line-height: 1.4; font-v
 th, td { padding: 0.35rem 0.75rem; text-align: right; vertical-align: bottom; border-bottom: 1px solid var(--line); }
 td { white-space: nowrap; }
 th { font-weight: 550; }
+tbody th { white-space: nowrap; }
 thead th { color: var(--faint); font-weight: 400; }
 th:first-child { padding-left: 0; text-align: left; }
 code { font: 0.9em/1.6 ui-monospace, "SF Mono", "Cascadia Code", Menlo, Consolas, "Liberation Mono", monospace; }
@@ -292,6 +293,7 @@ dd { margin: 0; color: var(--ink); overflow-wrap: anywhere; }
 }
 @media (max-width: 40rem) {
   .figures { gap: 1.5rem 1rem; }
+  .of-2 { grid-template-columns: minmax(0, 1fr); }
   .of-3, .of-4 { grid-template-columns: repeat(2, minmax(0, var(--widest))); }
   .of-6 { gap: 1.25rem 0.75rem; }
   .of-6 figcaption { font-size: 0.8125rem; }

@@ -8,6 +8,7 @@ It lies beside the pictures that the study was saved with.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -26,8 +27,8 @@ PARTS: dict[str, tuple[str, Callable[[Split], float]]] = {
 }
 
 
-def write_report(study: ClassStudy, folder: str | Path, *, commands: Sequence[str] = ()) -> Path:
-    """Write the page of a saved study beside its pictures; returns it. commands: shell lines that make it again.
+def write_report(study: ClassStudy, folder: str | Path) -> Path:
+    """Write the page of a saved study beside its pictures; returns it.
 
     Raises UsageError when the study was not saved there or holds no class.
     """
@@ -38,18 +39,18 @@ def write_report(study: ClassStudy, folder: str | Path, *, commands: Sequence[st
     for finding in study:
         for name in PARTS:
             atomic_write(place / chart_name(finding, name), chart(finding, name).encode())
-    return write_page(page(study, commands), place)
+    return write_page(page(study), place)
 
 
-def page(study: ClassStudy, commands: Sequence[str] = ()) -> Page:
+def page(study: ClassStudy) -> Page:
     """The study as a page."""
     names = ", ".join(finding.label for finding in study)
     count = len(study)
     sections = [section(finding) for finding in study]
     sections.append(ways(study))
     sections.append(Section("numbers", "All numbers", text=(HOW,), tables=(table(study.findings),)))
-    if commands:
-        sections.append(Section("again", "Making it again", commands=tuple(commands)))
+    files = [one.picture.path.name for one in study[0] if one.picture.path is not None]
+    sections.append(Section("again", "Making a picture again", commands=tuple(map(again, files))))
     facts = (
         ("network", study.model),
         ("classes", f"{count} of {len(study.classes)}"),
@@ -67,8 +68,13 @@ def page(study: ClassStudy, commands: Sequence[str] = ()) -> Page:
 HOW = (
     "The gain is that of log-odds, log p / (1 - p), from the noise at the start to the picture. It is the rise of the "
     "class's logit, plus the fall of the mean of the others, plus the fall of the largest of them towards that mean. "
-    "The last two together are what came from the others."
+    "The last two together are what came from the others. Their share in log p is counted along the way, step by step."
 )
+
+
+def again(file: str) -> str:
+    """The command that makes a picture again, for a POSIX shell."""
+    return shlex.join(["phosphene", "rerun", file])
 
 
 def section(finding: Finding) -> Section:

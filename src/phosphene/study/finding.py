@@ -55,9 +55,9 @@ class Asked:
         answer, gain = self.answer, self.gain
         lines = (
             f"by {WORDS[self.question]}",
-            f"logit {short(answer.logit)}, others {short(answer.mean)} on average",
-            f"largest other {short(answer.largest)}, p = {percent(answer)}",
-            f"log-odds {signed(gain.gain)}: own {signed(gain.own)}, others {signed(gain.others)}",
+            f"logit {short(answer.logit)}, p = {percent(answer)}",
+            f"others {short(answer.mean)}, largest {short(answer.largest)}",
+            f"gain {signed(gain.own)} own, {signed(gain.others)} others",
         )
         picture = self.picture
         return lines if picture.status == "ok" else (*lines, " ".join([picture.status, picture.reason]))
@@ -176,6 +176,7 @@ HEADER = (
     "by the others' mean",
     "by the largest others",
     "share of the others",
+    "their share in log p",
 )
 
 
@@ -184,14 +185,19 @@ def row(finding: Finding, one: Asked) -> tuple[str, ...]:
     answer, gain = one.answer, one.gain
     numbers = (answer.logit, answer.mean, answer.largest)
     parted = (gain.gain, gain.own, gain.mean, gain.rivals)
-    share = f"{gain.share:.0%}" if math.isfinite(gain.share) else "-"
     return (
         f"{finding.label}, {WORDS[one.question]}",
         *map(short, numbers),
         percent(answer),
         *map(signed, parted),
-        share,
+        shared(gain),
+        shared(one.log_gain),
     )
+
+
+def shared(gain: Split) -> str:
+    """The share of the others in a gain, for a reader."""
+    return f"{gain.share:.0%}" if math.isfinite(gain.share) else "-"
 
 
 def parts(gain: Split) -> dict[str, Any]:

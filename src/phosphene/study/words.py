@@ -38,7 +38,9 @@ def verdict(study: ClassStudy) -> tuple[str, ...]:
     classes = f"{len(study)} {'class' if len(study) == 1 else 'classes'}"
     return (
         f"{raised(by_probability)} {raised(by_logit)}",
-        f"The others were the larger part of what the probability gained in {mostly} of {classes}.",
+        f"The others were the larger part of what the log-odds gained by probability in {mostly} of {classes}. Log p, "
+        f"which gains only while the class is unlikely, owes them {part(by_probability, 'others', log=True)} by "
+        f"probability and {part(by_logit, 'others', log=True)} by logit.",
         "A number added to all logits changes no probability, but it does change these two parts. What it does not "
         "change is the class's lead over the mean of the others: it made "
         f"{part(by_probability, 'lead')} of the gain by probability and {part(by_logit, 'lead')} by logit. The rest is "
@@ -56,10 +58,11 @@ def raised(asked: Sequence[Asked]) -> str:
     )
 
 
-def part(asked: Sequence[Asked], name: str) -> str:
-    """A part of the gains of several pictures, as a share of their sum."""
-    total = sum(one.gain.gain for one in asked)
-    share = sum(float(getattr(one.gain, name)) for one in asked) / total if total else math.nan
+def part(asked: Sequence[Asked], name: str, *, log: bool = False) -> str:
+    """A part of the gains of several pictures, of log-odds or of log p, as a share of their sum."""
+    gains = [one.log_gain if log else one.gain for one in asked]
+    total = sum(gain.gain for gain in gains)
+    share = sum(float(getattr(gain, name)) for gain in gains) / total if total else math.nan
     return f"{share:.0%}" if math.isfinite(share) else "no share"
 
 
