@@ -1,9 +1,9 @@
 """Four ways to ask for a class, measured: logit, log-probability, probability, margin.
 
-Olah et al. 2017 (Feature Visualization, Distill) found that a class is better asked for by its logit than by its
-probability, "making the other classes less likely" being "often the easier way" to raise that. This study measures it:
-along each optimisation the plain network is shown the untransformed picture, rounded to 8 bits, and what it gains is
-split into what came from the class and what from the others (`split.py`).
+Olah et al. 2017 (Feature Visualization, Distill) ask for a class by its logit, since the easiest way to raise its
+probability is often to make the others unlikely. This study measures whether it is: along each optimisation the plain
+network is shown the untransformed picture, rounded to 8 bits, and what it gains is split into what came from the class
+and what from the others (`split.py`).
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def study_class(
     """Ask for each class by its logit, log-probability, probability and margin, and measure what each way raised.
 
     classes: names or numbers. size, steps, seed: in place of the config's own. out: a folder for the pictures,
-    sheet.png and study.json. Raises UsageError for a network without classes and for numbers that cannot be,
+    sheet.png and study.json; it holds those that were finished before a Ctrl-C, too. Raises UsageError for a network without classes and for numbers that cannot be,
     UnknownNameError for a class that there is not; nothing is computed or written then.
     Source: Olah et al. 2017, Feature Visualization (Distill).
     """

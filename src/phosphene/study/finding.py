@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,11 @@ class Finding:
     def __getitem__(self, question: str) -> Asked:
         return self.asked[QUESTIONS.index(question)]
 
+    @property
+    def against(self) -> Split:
+        """By what the log-odds of the picture by probability differ from those of the picture by logit."""
+        return split(self["logit"].answer, self["prob"].answer)
+
 
 @dataclass(frozen=True)
 class ClassStudy:
@@ -127,7 +132,8 @@ class ClassStudy:
 
     def _entry(self, finding: Finding) -> dict[str, Any]:
         pictures = {one.question: self._told(one) for one in finding}
-        return {"class": finding.index, "label": finding.label, "pictures": pictures}
+        against = parts(finding.against)
+        return {"class": finding.index, "label": finding.label, "pictures": pictures, "prob_against_logit": against}
 
     def _told(self, one: Asked) -> dict[str, Any]:
         picture = one.picture
@@ -235,8 +241,3 @@ def _saved(one: Asked, folder: Path, metadata: bool) -> Asked:
     if picture.path is not None and picture.path.parent == folder:
         return one
     return replace(one, picture=picture.save(folder / f"{safe_name(picture.target)}.png", metadata=metadata))
-
-
-def of(findings: Sequence[Finding], question: str) -> list[Asked]:
-    """The pictures of all classes for one question."""
-    return [finding[question] for finding in findings]

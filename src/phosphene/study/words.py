@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from phosphene.study.finding import WORDS, Asked, ClassStudy, Finding, of, short, signed
+from phosphene.study.finding import WORDS, Asked, ClassStudy, Finding, short, signed
+from phosphene.study.split import Split
 
 
 def sentence(finding: Finding) -> str:
     """What the numbers of one class say of its probability and its logit."""
-    by_probability, by_logit = finding["prob"], finding["logit"]
-    own = by_probability.answer.logit - by_logit.answer.logit
-    largest = by_probability.answer.largest - by_logit.answer.largest
+    against = finding.against
     return (
-        f"{came_from(by_probability)} {came_from(by_logit)} "
-        f"Asked for by probability, the class's own logit ends {apart(own)} than by logit, and the largest other "
-        f"{apart(largest)}."
+        f"{came_from(finding['prob'])} {came_from(finding['logit'])} Asked for by probability they end "
+        f"{apart(against.gain)} than by logit: {signed(against.own)} from the class's own logit, "
+        f"{signed(against.others)} from the others."
     )
 
 
@@ -33,14 +32,18 @@ def verdict(study: ClassStudy) -> tuple[str, ...]:
     """What the study says of the claim; () of no class."""
     if not len(study):
         return ()
-    by_probability, by_logit = of(study.findings, "prob"), of(study.findings, "logit")
+    by_probability, by_logit = ([finding[question] for finding in study] for question in ("prob", "logit"))
     mostly = sum(one.gain.others > one.gain.own for one in by_probability)
-    classes = f"{len(study)} {'class' if len(study) == 1 else 'classes'}"
+    count = len(study)
+    classes, mean = (f"{count} classes", " on average") if count > 1 else ("1 class", "")
+    against = (1 / count) * sum((finding.against for finding in study), Split())
     return (
         f"{raised(by_probability)} {raised(by_logit)}",
         f"The others were the larger part of what the log-odds gained by probability in {mostly} of {classes}. Log p, "
         f"which gains only while the class is unlikely, owes them {part(by_probability, 'others', log=True)} by "
         f"probability and {part(by_logit, 'others', log=True)} by logit.",
+        f"Asked for by probability, the log-odds end {apart(against.gain)} than by logit{mean}: {signed(against.own)} "
+        f"from the class's own logit, {signed(against.others)} from the others.",
         "A number added to all logits changes no probability, but it does change these two parts. What it does not "
         "change is the class's lead over the mean of the others: it made "
         f"{part(by_probability, 'lead')} of the gain by probability and {part(by_logit, 'lead')} by logit. The rest is "
