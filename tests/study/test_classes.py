@@ -109,13 +109,16 @@ def test_what_the_study_says_is_what_a_stranger_measures_on_the_files(minivgg_st
             assert one["start"] == {name: value for name, value in one["path"][0].items() if name != "step"}
 
 
-def test_the_pictures_are_those_of_render(minivgg_study: tuple[ClassStudy, Path]) -> None:
+def test_the_pictures_are_those_of_render_at_the_end_and_on_the_way(minivgg_study: tuple[ClassStudy, Path]) -> None:
     study, _ = minivgg_study
     for question in QUESTIONS:
-        rendered = ph.render(load(), f"{question}:star,face", size=48, steps=6, run=CPU)
+        rendered = ph.render(load(), f"{question}:star,face", size=48, steps=6, run=CPU, snapshots=(3,))
         for picture, finding in zip(rendered, study, strict=True):
             assert torch.equal(picture.pixels, finding[question].picture.pixels)
             assert picture.target == finding[question].picture.target
+            ((step, pixels),) = picture.frames
+            z = load().activations(pixels[None], ["output"])["output"][0, finding.index]
+            assert dict(finding[question].path)[step].logit == pytest.approx(float(z), abs=1e-4)
 
 
 def test_the_path_starts_at_the_noise_that_the_picture_starts_from() -> None:

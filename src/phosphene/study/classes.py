@@ -161,8 +161,9 @@ def study_class(
     """Ask for each class by its logit, log-probability, probability and margin, and measure what each way raised.
 
     classes: names or numbers. size, steps, seed: in place of the config's own. out: a folder for the pictures,
-    sheet.png and study.json; it holds those that were finished before a Ctrl-C, too. Raises UsageError for a network without classes and for numbers that cannot be,
-    UnknownNameError for a class that there is not; nothing is computed or written then.
+    sheet.png and study.json; it also holds those that were finished before a Ctrl-C. Raises UsageError for a network
+    without classes and for numbers that cannot be, UnknownNameError for a class that there is not; nothing is computed
+    or written then.
     Source: Olah et al. 2017, Feature Visualization (Distill).
     """
     given = {name: value for name, value in (("size", size), ("steps", steps), ("seed", seed)) if value is not None}
