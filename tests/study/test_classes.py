@@ -181,6 +181,8 @@ def test_networks_without_classes_and_wrong_words_are_refused(tmp_path: Path, ti
         made(load(), "starr", out=tmp_path / "out")
     with pytest.raises(UsageError, match="no class 10"):
         made(tiny_model, [10])
+    with pytest.raises(UsageError, match="250 classes at most, got 1000"):
+        made(load("squeezenet1_1", weights="random"), range(1000))
     with pytest.raises(UsageError, match="no class to study"):
         made(load(), [])
     for signal in (SignalConfig(alpha=True), SignalConfig(transparency=True)):

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from phosphene.contact import MAX_PICTURES
 from phosphene.errors import UsageError
 from phosphene.features.batch import parts, visible
 from phosphene.features.events import Done, Event, Progress
@@ -28,6 +29,7 @@ from phosphene.study.finding import QUESTIONS, Asked, ClassStudy, Finding
 from phosphene.study.split import Answer, read
 
 POINTS = 32  # of each path: they crowd where the picture changes fast, early
+MOST = MAX_PICTURES // len(QUESTIONS)  # classes whose pictures one sheet holds
 KINDS: dict[str, type[Classes]] = {
     "logit": Logit,
     "logprob": LogProbability,
@@ -72,6 +74,8 @@ class StudyingClasses:
             )
         self.model = model
         self.chosen = tuple(dict.fromkeys(model.find_class(name) for name in classes))
+        if len(self.chosen) > MOST:
+            raise UsageError(f"a study compares {MOST} classes at most, got {len(self.chosen)}")
         targets = [KINDS[question](self.chosen) for question in QUESTIONS]
         self.rendering = Rendering(model, targets, config, replace(run, checkpoint_every=0), store=store)
         self._store = store

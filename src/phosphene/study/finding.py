@@ -19,6 +19,7 @@ from phosphene.media import png_bytes
 from phosphene.study.split import Answer, Split, along, split
 
 QUESTIONS = ("logit", "logprob", "prob", "margin")  # the words of the targets
+CAPTION_SIDE = 192  # pixels of a picture in a sheet, at least: its captions need the room
 WORDS = {"logit": "logit", "logprob": "log-probability", "prob": "probability", "margin": "margin"}
 
 
@@ -108,7 +109,10 @@ class ClassStudy:
         """The sheet: a row for each class, a column for each question."""
         asked = [(finding, one) for finding in self.findings for one in finding]
         labels = [(f"{finding.label}, {one.caption()[0]}", *one.caption()[1:]) for finding, one in asked]
-        return contact_sheet([one.picture.pixels for _, one in asked], labels, columns=len(QUESTIONS), title=self.model)
+        pictures = [one.picture.pixels for _, one in asked]
+        side = max(pictures[0].shape[1:])
+        thumb = side * math.ceil(CAPTION_SIDE / side) if side < CAPTION_SIDE else None
+        return contact_sheet(pictures, labels, columns=len(QUESTIONS), title=self.model, thumb=thumb)
 
     def save(self, folder: str | Path, *, metadata: bool = True) -> ClassStudy:
         """Write the pictures that have no file yet, sheet.png and study.json; gives the study with its paths."""
