@@ -9,17 +9,18 @@ from cyclopts import Parameter
 
 from phosphene.cli.console import Meter, Screen, relative
 from phosphene.cli.default import network_and_classes
+from phosphene.cli.dream import Precision
 from phosphene.cli.options import (
     Json,
     Network,
     NetworkFlags,
     OptimizerFlags,
     Quiet,
-    RunFlags,
     SignalFlags,
     TransformFlags,
     pixels,
 )
+from phosphene.cli.reconstruct import Device, Metadata
 from phosphene.cli.render import INTERRUPTED, stopping
 from phosphene.cli.study import study
 from phosphene.errors import EXIT_FAILED
@@ -45,9 +46,10 @@ def study_class(
     transform: TransformFlags = TransformConfig(),
     optimizer: OptimizerFlags = OptimizerConfig(),
     opened: NetworkFlags = Network(),
-    run: RunFlags = RunConfig(),
+    device: Device = RunConfig.device,
+    precision: Precision = RunConfig.precision,
     out: Annotated[Path, Parameter(group="Output")] = Path("out/class"),
-    metadata: Annotated[bool, Parameter(group="Output")] = True,
+    metadata: Metadata = True,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -70,14 +72,12 @@ def study_class(
         Seed of the start and of every random transform.
     out
         Folder for the page (index.html), the pictures with their recipes, sheet.png and study.json.
-    metadata
-        Write the recipe into the pictures and beside them.
     """
     screen = Screen(quiet=quiet, as_json=as_json)
     config = RenderConfig(pixels(size), steps, seed, signal_, transform, optimizer)
     name, wanted = network_and_classes((model, *classes), screen)
     network = opened.open(name)
-    work = StudyingClasses(network, wanted, config, run, store=Store(out, metadata=metadata))
+    work = StudyingClasses(network, wanted, config, RunConfig(device, precision), store=Store(out, metadata=metadata))
     plan, machine = work.rendering.plan, work.rendering.arithmetic
     screen.say(
         f"{network.name}: {plan.rows} pictures of {' x '.join(map(str, plan.canvas))}, {steps} steps, "
