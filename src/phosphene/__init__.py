@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from phosphene.signals import Fourier as Fourier
     from phosphene.signals import Pixels as Pixels
     from phosphene.signals import Signal as Signal
+    from phosphene.study.classes import study_class as study_class
     from phosphene.study.config import RegularizationConfig as RegularizationConfig
     from phosphene.study.regularization import study_regularization as study_regularization
     from phosphene.style.api import style_transfer as style_transfer
@@ -111,6 +112,7 @@ _HOME = {
     "style.texture": ("texture",),
     "study.config": ("RegularizationConfig",),
     "study.regularization": ("study_regularization",),
+    "study.classes": ("study_class",),
     "textures": ("Textures",),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -166,14 +166,13 @@ def test_a_page_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         write_page(page(), tmp_path / "file")
 
 
-def test_a_table_names_its_rows_and_escapes_its_cells() -> None:
-    table = Table(("method", "excess"), (("a<b", "1"), ("`tv`", "2")))
-    shown = html(Page("t", sections=(Section("s", "S", table=table),)))
-    assert '<th scope="col">method</th><th scope="col">excess</th>' in shown
-    assert '<tr><th scope="row">a&lt;b</th><td>1</td></tr>' in shown
-    assert '<th scope="row"><code>tv</code></th>' in shown
-
-
-def test_a_row_of_another_length_is_refused() -> None:
-    with pytest.raises(UsageError, match="2 columns has a row of 1: a"):
-        Table(("method", "excess"), (("a",),))
+def test_a_table_has_its_names_and_cells_escaped_and_no_row_of_another_length() -> None:
+    table = Table(("unit", "activation"), (("7", "3.5"), (NASTY, "`code`")))
+    read = Reader(html(Page("Numbers", sections=(Section("all", "All", tables=(table,)),))))
+    assert read.open == []
+    assert [cell["scope"] for cell in read.all("th")] == ["col", "col", "row", "row"]
+    assert read.text["td"] == "3.5code"
+    assert NASTY in read.text["th"]
+    assert read.all("b") == []
+    with pytest.raises(UsageError, match="a row of 1 cells in a table of 2 columns"):
+        Table(("unit", "activation"), (("7",),))

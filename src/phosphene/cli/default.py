@@ -12,8 +12,10 @@ from pathlib import Path
 from phosphene.cli.console import Screen
 from phosphene.errors import PhospheneError, UsageError
 from phosphene.models import DEFAULT_MODEL, is_known
+from phosphene.models.labels import find_label
 from phosphene.models.minivgg import layer_names
 from phosphene.objectives import INPUT, OUTPUT, parse
+from phosphene.textures import CLASSES
 
 BIGGER = "squeezenet1_1"  # what is named as an example of a larger network: 5 MB, fast, and trained on photographs
 
@@ -47,12 +49,32 @@ def network_and_pictures(words: Sequence[str], screen: Screen) -> tuple[str, lis
     return first, [Path(word) for word in rest]
 
 
+def network_and_classes(words: Sequence[str], screen: Screen) -> tuple[str, list[str]]:
+    """Split MODEL CLASS... where MODEL may have been left out. Raises UsageError when no class is left."""
+    first, rest = words[0], list(words[1:])
+    if not is_known(first) and ":" not in first and (not rest or _is_class(first)):
+        told(screen, "phosphene study class", "CLASS...")
+        return DEFAULT_MODEL, list(words)
+    if not rest:
+        raise UsageError(f"no class for {first}: phosphene study class {first} CLASS..., by name or number")
+    return first, rest
+
+
 def told(screen: Screen, command: str, rest: str = "") -> None:
     """Say which network serves because none was named, and how to name a larger one."""
     screen.say(
         f"{DEFAULT_MODEL}, the small network inside phosphene; for a larger one: "
         f"{' '.join(filter(None, (command, BIGGER, rest)))} (phosphene models lists them)"
     )
+
+
+def _is_class(word: str) -> bool:
+    """Whether the network inside the package has a class of that name or number."""
+    try:
+        find_label(CLASSES, word)
+    except PhospheneError:
+        return False
+    return True
 
 
 def _asked(word: str) -> frozenset[str]:

@@ -21,6 +21,7 @@ from phosphene.cli import (
     render,
     rerun,
     study,
+    study_class,
     study_regularization,
     style,
     texture,
@@ -57,9 +58,8 @@ COMMANDS = (
     rerun.rerun,
     inspect.doctor,
 )
-STUDIES = (study_regularization.regularization,)
-for one in STUDIES:
-    study.app.command(one)
+study.app.command(study_regularization.study_regularization, name="regularization")
+study.app.command(study_class.study_class, name="class")
 
 
 def build() -> App:

@@ -23,7 +23,7 @@ from phosphene.study.result import Study, short
 Picture = Parameter(group="Picture")
 
 
-def regularization(
+def study_regularization(
     model: str,
     target: tuple[str, ...] = (),
     /,

@@ -11,13 +11,17 @@ from phosphene.features.picture import Picture
 
 @dataclass(frozen=True)
 class Progress:
-    """A step was done. done, total: picture-steps of the whole rendering. step: the engine's own record."""
+    """A step was done. done, total: picture-steps of the whole rendering. step: the engine's own record.
+
+    places: which of all the pictures, in the order of the targets, its first rows are; further rows fill the batch up.
+    """
 
     done: int
     total: int
     batch: int
     batches: int
     step: Step
+    places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -259,10 +259,11 @@ class Rendering:
             batch.frames = {int(i): frame for i, frame in state["frames"]}
             yield self._notice(f"batch {batch.number + 1} resumes at step {state['done']}")
         step: Step | None = None
+        places = tuple(self.plan.order.index((batch.index, row)) for row in batch.rows)
         for step in optimize(objective, model, signal, transform, self.plan.config, state=state):
             batch.steps, batch.broken = step.i, step.broken
             self._keep_frame(batch, step)
-            yield Progress(done + step.i * len(batch.rows), self.total, batch.number, batch.of, step)
+            yield Progress(done + step.i * len(batch.rows), self.total, batch.number, batch.of, step, places)
             self._checkpoint(batch, step)
             if self._stopping:
                 break

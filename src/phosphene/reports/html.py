@@ -58,7 +58,8 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a header; the first cell of a row names it. Raises UsageError for a row of another length."""
+    """A table of texts: names of the columns, and rows whose first cell is their name. Raises UsageError for a row of
+    another length."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -66,9 +67,7 @@ class Table:
     def __post_init__(self) -> None:
         wrong = next((row for row in self.rows if len(row) != len(self.header)), None)
         if wrong is not None:
-            raise UsageError(
-                f"a table of {len(self.header)} columns has a row of {len(wrong)}: {wrong[0] if wrong else ''}"
-            )
+            raise UsageError(f"a row of {len(wrong)} cells in a table of {len(self.header)} columns: {wrong}")
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ class Section:
     """A part of a page. id: its anchor, a-z 0-9 and hyphens.
 
     text: paragraphs above the figures. columns: figures abreast on a wide screen, one of `COLUMNS`. note: what the
-    reader must know, set apart. table: below the figures. commands: lines for a shell, at the end. Raises UsageError
-    for another id or number of columns.
+    reader must know, set apart. tables, commands (lines for a shell): below the figures. Raises UsageError for another
+    id or number of columns.
     """
 
     id: str
@@ -87,7 +86,7 @@ class Section:
     commands: tuple[str, ...] = ()
     note: str = ""
     columns: int = 4
-    table: Table | None = None
+    tables: tuple[Table, ...] = ()
 
     def __post_init__(self) -> None:
         if not ANCHOR.fullmatch(self.id):
@@ -165,7 +164,7 @@ def section_html(section: Section) -> str:
         *paragraphs(section.text),
         f'<p class="note">{inline(section.note)}</p>' if section.note else "",
         f'<div class="figures of-{section.columns}" style="--widest:{widest}px">\n{figures}\n</div>' if figures else "",
-        table_html(section.table) if section.table is not None else "",
+        *map(table_html, section.tables),
         *map(command_html, section.commands),
         "</section>",
     ]
@@ -173,13 +172,14 @@ def section_html(section: Section) -> str:
 
 
 def table_html(table: Table) -> str:
-    """A table, in a box of its own that scrolls where the screen is narrower."""
-    header = "".join(f'<th scope="col">{inline(cell)}</th>' for cell in table.header)
+    """A table, which scrolls sideways where the page is narrower."""
+    head = "".join(f'<th scope="col">{inline(name)}</th>' for name in table.header)
     rows = "\n".join(
-        f'<tr><th scope="row">{inline(row[0])}</th>{"".join(f"<td>{inline(cell)}</td>" for cell in row[1:])}</tr>'
-        for row in table.rows
+        f'<tr><th scope="row">{inline(name)}</th>{"".join(f"<td>{inline(cell)}</td>" for cell in cells)}</tr>'
+        for name, *cells in table.rows
     )
-    return f'<div class="table" tabindex="0"><table>\n<tr>{header}</tr>\n{rows}\n</table></div>'
+    inside = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>"
+    return f'<div class="table" tabindex="0"><table>\n{inside}\n</table></div>'
 
 
 def command_html(command: str) -> str:
@@ -260,12 +260,14 @@ figure img { display: block; width: 100%; height: auto; border-radius: 3px; imag
 figcaption { margin-top: 0.6rem; font-size: 0.875rem; line-height: 1.45; overflow-wrap: anywhere; }
 figcaption span { display: block; color: var(--faint); font-variant-numeric: tabular-nums; }
 figcaption span:first-child { color: var(--ink); font-weight: 550; }
-.table { margin: 2rem 0; overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.9375rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.4rem 1.25rem 0.4rem 0; border-bottom: 1px solid var(--line); text-align: left; }
-th, td { white-space: nowrap; }
+.table { margin: 1.5rem 0; overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.875rem; line-height: 1.4; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.35rem 0.75rem; text-align: right; vertical-align: bottom; border-bottom: 1px solid var(--line); }
+td { white-space: nowrap; }
 th { font-weight: 550; }
-tr:first-child th { color: var(--faint); font-weight: 400; font-size: 0.875rem; }
+tbody th { white-space: nowrap; }
+thead th { color: var(--faint); font-weight: 400; }
+th:first-child { padding-left: 0; text-align: left; }
 code { font: 0.9em/1.6 ui-monospace, "SF Mono", "Cascadia Code", Menlo, Consolas, "Liberation Mono", monospace; }
 .command { position: relative; margin: 0 0 0.75rem; }
 pre {
@@ -291,6 +293,7 @@ dd { margin: 0; color: var(--ink); overflow-wrap: anywhere; }
 }
 @media (max-width: 40rem) {
   .figures { gap: 1.5rem 1rem; }
+  .of-2 { grid-template-columns: minmax(0, 1fr); }
   .of-3, .of-4 { grid-template-columns: repeat(2, minmax(0, var(--widest))); }
   .of-6 { gap: 1.25rem 0.75rem; }
   .of-6 figcaption { font-size: 0.8125rem; }

@@ -74,7 +74,9 @@ def _pictures(study: Study, place: Path) -> Section:
         f"{HIGH} cycles per pixel over that of natural pictures with as much below; 1 is a spectrum of 1/f², and "
         "photographs, softened by resizing, mostly have less.",
     )
-    return Section("pictures", "The pictures", text, tuple(filter(None, figures)), columns=4, table=Table(header, rows))
+    return Section(
+        "pictures", "The pictures", text, tuple(filter(None, figures)), columns=4, tables=(Table(header, rows),)
+    )
 
 
 def _picture(entry: Regularized, place: Path) -> Figure | None:
@@ -154,7 +156,7 @@ def _gradients(study: Study, place: Path) -> Section:
         "them: about 1 where there is no lattice. Strides multiply: a picture carries the lattices of several layers.",
     )
     table = Table(("gradient at", "kind", "maps", "frequency", "strided layer", "spike"), rows)
-    return Section("gradient", "Where the noise comes from", text, (*charts, picture), columns=1, table=table)
+    return Section("gradient", "Where the noise comes from", text, (*charts, picture), columns=1, tables=(table,))
 
 
 def chosen_layers(layers: Sequence[LayerGradient]) -> list[LayerGradient]:
