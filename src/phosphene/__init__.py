@@ -71,8 +71,12 @@ if TYPE_CHECKING:
     from phosphene.recipe import SignalConfig as SignalConfig
     from phosphene.recipe import StyleConfig as StyleConfig
     from phosphene.recipe import TransformConfig as TransformConfig
+    from phosphene.signals import Cppn as Cppn
     from phosphene.signals import Fourier as Fourier
+    from phosphene.signals import Laplacian as Laplacian
+    from phosphene.signals import Maco as Maco
     from phosphene.signals import Pixels as Pixels
+    from phosphene.signals import Shared as Shared
     from phosphene.signals import Signal as Signal
     from phosphene.style.api import style_transfer as style_transfer
     from phosphene.style.inputs import Mask as Mask
@@ -101,7 +105,7 @@ _HOME = {
         "parse", "whitened",
     ),
     "recipe": ("OptimizerConfig", "RenderConfig", "RunConfig", "SignalConfig", "StyleConfig", "TransformConfig"),
-    "signals": ("Fourier", "Pixels", "Signal"),
+    "signals": ("Cppn", "Fourier", "Laplacian", "Maco", "Pixels", "Shared", "Signal"),
     "style.api": ("style_transfer",),
     "style.inputs": ("Mask",),
     "style.painting": ("Painting",),
