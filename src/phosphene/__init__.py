@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from phosphene.engine import Step as Step
     from phosphene.engine import optimize as optimize
     from phosphene.errors import PhospheneError as PhospheneError
+    from phosphene.features.grid import Grid as Grid
+    from phosphene.features.grid import activation_grid as activation_grid
     from phosphene.features.picture import Picture as Picture
     from phosphene.features.picture import Sheet as Sheet
     from phosphene.features.render import Rendering as Rendering
@@ -91,6 +93,7 @@ _HOME = {
     "deepdream.config": ("DreamConfig",),
     "engine": ("Step", "optimize"),
     "errors": ("PhospheneError",),
+    "features.grid": ("Grid", "activation_grid"),
     "features.picture": ("Picture", "Sheet"),
     "features.render": ("Rendering", "render"),
     "features.rerun": ("rerun",),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from phosphene.cli import demo, dream, inspect, natural, reconstruct, render, rerun, style, texture, tradeoff
+from phosphene.cli import demo, dream, grid, inspect, natural, reconstruct, render, rerun, style, texture, tradeoff
 from phosphene.cli.allocator import keep_freed_memory
 from phosphene.errors import EXIT_FAILED, EXIT_USAGE, PhospheneError
 from phosphene.files import reason
@@ -32,6 +32,7 @@ COMMANDS = (
     demo.demo,
     render.render,
     dream.dream,
+    grid.grid,
     reconstruct.reconstruct,
     texture.texture,
     tradeoff.tradeoff,
