@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from phosphene.engine import Step as Step
     from phosphene.engine import optimize as optimize
     from phosphene.errors import PhospheneError as PhospheneError
+    from phosphene.features.grid import Grid as Grid
+    from phosphene.features.grid import activation_grid as activation_grid
     from phosphene.features.picture import Picture as Picture
     from phosphene.features.picture import Sheet as Sheet
     from phosphene.features.render import Rendering as Rendering
@@ -71,8 +73,12 @@ if TYPE_CHECKING:
     from phosphene.recipe import SignalConfig as SignalConfig
     from phosphene.recipe import StyleConfig as StyleConfig
     from phosphene.recipe import TransformConfig as TransformConfig
+    from phosphene.signals import Cppn as Cppn
     from phosphene.signals import Fourier as Fourier
+    from phosphene.signals import Laplacian as Laplacian
+    from phosphene.signals import Maco as Maco
     from phosphene.signals import Pixels as Pixels
+    from phosphene.signals import Shared as Shared
     from phosphene.signals import Signal as Signal
     from phosphene.study.classes import study_class as study_class
     from phosphene.study.config import RegularizationConfig as RegularizationConfig
@@ -90,6 +96,7 @@ _HOME = {
     "deepdream.config": ("DreamConfig",),
     "engine": ("Step", "optimize"),
     "errors": ("PhospheneError",),
+    "features.grid": ("Grid", "activation_grid"),
     "features.picture": ("Picture", "Sheet"),
     "features.render": ("Rendering", "render"),
     "features.rerun": ("rerun",),
@@ -104,7 +111,7 @@ _HOME = {
         "parse", "whitened",
     ),
     "recipe": ("OptimizerConfig", "RenderConfig", "RunConfig", "SignalConfig", "StyleConfig", "TransformConfig"),
-    "signals": ("Fourier", "Pixels", "Signal"),
+    "signals": ("Cppn", "Fourier", "Laplacian", "Maco", "Pixels", "Shared", "Signal"),
     "style.api": ("style_transfer",),
     "style.inputs": ("Mask",),
     "style.painting": ("Painting",),

@@ -16,6 +16,7 @@ from phosphene.jsondata import from_json as from_json
 from phosphene.jsondata import to_json as to_json
 
 SIGNAL_NAMES = ("fourier", "pixels", "maco", "cppn", "laplacian")
+SHARING = ("fourier", "pixels", "laplacian")  # signals that a sum leaves what they are
 STYLE_PRESETS = ("quality", "gatys2015", "gatys-notebook", "neural-style", "pytorch-tutorial")
 STYLE_CHOICES = {
     "preset": STYLE_PRESETS,
@@ -75,6 +76,8 @@ class SignalConfig:
     """Fade out what the unit did not look at: opacity from the gradients of all steps, as in MACO's figures."""
     large: int | None = None
     """Longer side in pixels of a second, larger file of each picture: a formula has no size (cppn)."""
+    shared: bool = False
+    """Give the pictures of a family (a strip, a diversity) common coarse parts, so that they take up one layout."""
 
     def __post_init__(self) -> None:
         _choice("signal", self.signal, SIGNAL_NAMES)
@@ -82,10 +85,10 @@ class SignalConfig:
         if self.alpha and (self.transparency or self.signal == "maco"):
             raise UsageError("alpha does not go with maco or transparency: use transparency without alpha")
         if self.large is not None and (self.signal != "cppn" or self.transparency or self.large < 2):
-            raise UsageError(
-                f"large must be 2 pixels or more, with the signal cppn and without transparency; got {self.large} with "
-                f"{self.signal}"
-            )
+            wanted = "2 pixels or more, with the signal cppn and without transparency"
+            raise UsageError(f"large must be {wanted}; got {self.large} with {self.signal}")
+        if self.shared and self.signal not in SHARING:
+            raise UsageError(f"shared goes with {', '.join(SHARING)}, not with {self.signal}")
         if self.decay < 0:
             raise UsageError(f"decay must not be negative, got {self.decay}")
         _positive("cutoff", self.cutoff)
@@ -118,8 +121,7 @@ class TransformConfig:
     def __post_init__(self) -> None:
         if self.transforms not in ("standard", "strong", "none"):
             raise UsageError(f"no transforms preset {self.transforms!r}; choose standard, strong or none")
-        if self.fill not in ("reflect", "gray"):
-            raise UsageError(f"no fill {self.fill!r}; choose reflect or gray")
+        _choice("fill", self.fill, ("reflect", "gray"))
         for name in ("jitter", "scale", "rotate", "noise"):
             value = getattr(self, name)
             if value is not None and value < 0:
@@ -156,8 +158,7 @@ class OptimizerConfig:
     """Where the gradient is blurred: at the picture, or at the input of every strided layer, in its own pixels."""
 
     def __post_init__(self) -> None:
-        if self.optimizer not in ("adam", "lbfgs"):
-            raise UsageError(f"no optimizer {self.optimizer!r}; choose adam or lbfgs")
+        _choice("optimizer", self.optimizer, ("adam", "lbfgs"))
         _positive("lr", self.lr)
         _positive("history", self.history)
         if not all(0 <= b < 1 for b in self.betas):
@@ -186,8 +187,7 @@ class RunConfig:
     """Steps between checkpoints for --resume; 0 writes none."""
 
     def __post_init__(self) -> None:
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            raise UsageError(f"no precision {self.precision!r}; choose auto, float32 or bfloat16")
+        _choice("precision", self.precision, ("auto", "float32", "bfloat16"))
         for name in ("batch", "batch_shape", "memory"):
             _positive(name, getattr(self, name))
         if self.checkpoint_every < 0:

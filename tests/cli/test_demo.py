@@ -52,7 +52,11 @@ def test_the_json_names_the_page_and_everything_on_it(phosphene: Any, workplace:
 def test_the_commands_on_the_page_make_the_same_pixels(phosphene: Any, workplace: Path) -> None:
     ran = phosphene("demo", *BARE, "--size", "20x24", "--seed", "3", "--out", "my page", "--json", "--quiet")
     pieces = ran.json["pieces"]
-    shapes = {"style": (36, 36, 3), "reconstruct": (18, 18, 3)}  # square, in proportion to the longer side
+    shapes = {
+        "style": (36, 36, 3),
+        "dream": (36, 36, 3),
+        "reconstruct": (18, 18, 3),
+    }  # square, in proportion to the longer side
     assert sum(len(piece["commands"]) for piece in pieces) >= 6
     for piece in pieces:
         before = {picture["path"]: pixels(Path(picture["path"])) for picture in piece["pictures"]}

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from phosphene.cli.main import run
-from phosphene.features import render as render_module
+from phosphene.features import rendering as rendering_module
 from phosphene.features.rerun import read_recipe
 from phosphene.features.store import WORK
 
@@ -183,14 +183,14 @@ def test_a_dead_unit_is_degenerate_with_a_reason_and_alone_ends_in_failure(phosp
 
 
 def test_memory_that_runs_out_is_told_and_then_an_error(phosphene: Any, workplace: Path, monkeypatch: Any) -> None:
-    whole = render_module.Loop.step
+    whole = rendering_module.Loop.step
 
     def step(loop: Any, i: int) -> Any:
         if loop.signal.rows > holds:
             raise torch.OutOfMemoryError("out")
         return whole(loop, i)
 
-    monkeypatch.setattr(render_module.Loop, "step", step)
+    monkeypatch.setattr(rendering_module.Loop, "step", step)
     holds = 2
     ran = phosphene("render", "nets:rgb", "conv:0..3", "--steps", "2")
     assert ran.code == 0
@@ -321,3 +321,77 @@ def test_stdout_on_a_full_disk_is_one_line(process: Process, workplace: Path) ->
         _, err = other.communicate(timeout=PATIENCE)
     assert other.returncode == 1
     assert err == "error: no space left on the disk\n"
+
+
+@pytest.fixture
+def photo(workplace: Path) -> Path:
+    levels = torch.randint(60, 200, (30, 40, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    Image.fromarray(levels.numpy()).save(workplace / "photo.png")
+    return workplace / "photo.png"
+
+
+NEAR = (
+    "--size",
+    "32",
+    "--steps",
+    "3",
+    "--precision",
+    "float32",
+    "--device",
+    "cpu",
+    "--json",
+    "--quiet",
+    "--out",
+    "out",
+)
+
+
+def test_a_target_looks_at_a_reference_and_is_made_again_with_it(phosphene: Any, photo: Path) -> None:
+    ran = phosphene("render", "minivgg", "caricature(relu3_1)", "--reference", "photo.png", *NEAR)
+    assert (ran.code, ran.err) == (0, "")
+    (made,) = ran.json["results"]
+    again = phosphene("rerun", made["path"], "--input", "photo.png", "--out", "again", "--json", "--quiet")
+    assert (again.code, again.json["same_pixels"]) == (0, True)
+    missing = phosphene("rerun", made["path"])
+    assert (missing.code, "add it with --input FILE" in missing.err) == (1, True)
+
+
+def test_a_unit_is_raised_in_a_photograph(phosphene: Any, photo: Path) -> None:
+    ran = phosphene("render", "minivgg", "relu3_1:3", "--init", "photo.png", "--near", "relu2_1", *NEAR)
+    (made,) = ran.json["results"]
+    assert "content(relu2_1, of=start, form=relative)" in made["target"]
+    again = phosphene("rerun", made["path"], "--init", "photo.png", "--out", "again", "--json", "--quiet")
+    assert again.json["same_pixels"] is True
+
+
+def test_families_share_coarse_parts(phosphene: Any, workplace: Path) -> None:
+    target = "[1, 0.5, 0]*relu3_1:3 + [0, 0.5, 1]*relu3_1:7 + 0.01*alignment(relu2_1, group=3)"
+    ran = phosphene("render", "minivgg", target, "--shared", *NEAR)
+    assert ran.code == 0
+    first = ran.json["results"][0]["path"]
+    assert phosphene("info", first, "--json").json["method"]["signal"]["shared"] is True
+    again = phosphene("rerun", first, "--out", "again", "--json", "--quiet")
+    assert again.json["same_pixels"] is True
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("caricature(relu3_1)",), "--reference content=FILE"),
+        (("relu3_1:3", "--reference", "photo.png"), "a reference is given, but the target looks at none"),
+        (
+            ("caricature(relu3_1)", "--reference", "photo.png", "--reference", "photo.png"),
+            "two pictures under one name",
+        ),
+        (("relu3_1:3", "--near", "relu2_1"), "give that with --init FILE"),
+        (("relu3_1:3", "--shared"), "shared is for pictures that belong together"),
+        (("relu3_1:3", "--shared", "--signal", "maco"), "shared goes with fourier, pixels, laplacian, not with maco"),
+    ],
+)
+def test_slips_with_pictures_and_families_are_told(
+    phosphene: Any, photo: Path, words: tuple[str, ...], said: str
+) -> None:
+    ran = phosphene("render", "minivgg", *words)
+    assert ran.code == 2
+    assert said in ran.err
+    assert not (photo.parent / "out").exists()

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from phosphene.deepdream.api import Dream
 from phosphene.demo import PIECES, Demo, Piece, PieceBegun, PieceDone, Stage, Take
 from phosphene.demo.choice import LARGEST_SIDE, canvas, class_targets, lacks_style, middle_layer, pick_classes, sides
 from phosphene.demo.piece import Work, short
@@ -308,6 +309,25 @@ def test_the_progress_of_a_painting_ends_where_it_said(tiny_model: Model, tmp_pa
         steps = [e for e in Demo(tiny_model, tmp_path, size=32, run=CPU, pieces=[piece]) if isinstance(e, Progress)]
         assert [step.done for step in steps] == sorted(step.done for step in steps)
         assert steps[-1].done == steps[-1].total == piece.steps
+
+
+def test_four_of_one_class_differ_and_one_class_comes_in_three_signals(tiny_model: Model, tmp_path: Path) -> None:
+    pieces = done(Demo(tiny_model, tmp_path, run=CPU, pieces=[by_name("diversity"), by_name("signals")]))
+    facets = pieces["diversity"]
+    assert len({picture.recipe["result"]["pixels_sha256"] for picture in facets.pictures}) == 4
+    assert "--diversity 4 --diversity-weight 0.1" in facets.section.commands[0]
+    written = [picture.recipe["method"]["signal"]["signal"] for picture in pieces["signals"].pictures]
+    assert written == ["fourier", "maco", "cppn"]
+    assert ["--signal maco" in command for command in pieces["signals"].section.commands] == [False, True, False]
+
+
+def test_a_dream_is_square_and_stronger_than_the_noise(tiny_model: Model, tmp_path: Path) -> None:
+    (event,) = done(Demo(tiny_model, tmp_path, run=CPU, pieces=[by_name("dream")])).values()
+    (dream,) = event.pictures
+    assert isinstance(dream, Dream)
+    assert dream.size[0] == dream.size[1]
+    assert dream.after > dream.before
+    assert event.section.figures[0].file == "dream/noise.png"
 
 
 def test_what_a_network_lacks_for_style_is_said() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from phosphene.engine import Loop
 from phosphene.errors import PhospheneError, UsageError
-from phosphene.features import render as render_module
+from phosphene.features import rendering as rendering_module
 from phosphene.features.render import Done, Notice, Progress, Rendering, render
 from phosphene.features.store import WORK, Store
 from phosphene.media import pixels_sha256, quantize
@@ -330,13 +330,13 @@ def first_statuses(done: int) -> list[str]:
 def test_finished_pictures_are_not_made_again(tiny_model: Model, tmp_path: Path, monkeypatch: Any) -> None:
     list(stop_at(stored(tiny_model, tmp_path), 29))
     made: list[set[int]] = []
-    whole = render_module.optimize
+    whole = rendering_module.optimize
 
     def counted(objective: Any, *parts: Any, **options: Any) -> Any:
         made.append(set(objective.units))
         return whole(objective, *parts, **options)
 
-    monkeypatch.setattr(render_module, "optimize", counted)
+    monkeypatch.setattr(rendering_module, "optimize", counted)
     again = stored(tiny_model, tmp_path, resume=True)
     list(again)
     assert made == [{2}]

@@ -16,7 +16,7 @@ from phosphene.files import FileError
 from phosphene.models import Model
 from phosphene.recipe import RunConfig
 
-RUN = {"model": {"name": "tiny"}, "method": {"steps": 3}, "precision": "float32", "init_sha256": None}
+RUN = {"model": {"name": "tiny"}, "method": {"steps": 3}, "precision": "float32", "inputs": {"init_sha256": None}}
 CPU = RunConfig(device="cpu", precision="float32")
 
 
@@ -108,7 +108,7 @@ def rendered(model: Model, folder: Path, **options: int) -> Store:
         "model": recipe["model"],
         "method": recipe["method"],
         "precision": recipe["environment"]["precision"],
-        "init_sha256": None,
+        "inputs": {"init_sha256": None},
         "batch_shape": None,
     }
     return opened(folder, run, resume=True)

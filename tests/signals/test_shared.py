@@ -98,6 +98,21 @@ def test_the_loop_keeps_the_copies_equal_and_the_pictures_are_closer_than_withou
     assert near < far
 
 
+def test_families_share_within_and_not_between_and_rows_behind_them_with_none() -> None:
+    signal = Shared(Pixels(5, size=(18, 21)), factors=(4,), group=2)
+    before = signal.linear().detach()
+    with torch.no_grad():
+        signal.parts[0][3] += 1.0
+        signal.parts[0][4] += 1.0
+    change = (signal.linear().detach() - before).flatten(1).amax(1)
+    torch.testing.assert_close(change, torch.tensor([0.0, 0.0, 0.5, 0.5, 1.0]))
+
+
+def test_a_family_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(UsageError, match="a family of 4 does not fit into 3 rows"):
+        Shared(Pixels(3, size=(8, 8)), group=4)
+
+
 @pytest.mark.parametrize("factors", [(), (0,), (4, -2)])
 def test_factors_that_cannot_be_are_refused(factors: tuple[int, ...]) -> None:
     with pytest.raises(UsageError, match="1 or more times coarser"):

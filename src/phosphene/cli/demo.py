@@ -11,8 +11,10 @@ from cyclopts import Parameter
 
 from phosphene.cli.console import Meter, Screen, relative
 from phosphene.cli.default import BIGGER
+from phosphene.cli.dream import entry as dream_entry
 from phosphene.cli.options import Json, Network, NetworkFlags, Quiet, pixels
 from phosphene.cli.render import INTERRUPTED, entry, stopping
+from phosphene.deepdream.api import Dream
 from phosphene.demo import Demo, PieceBegun, PieceDone
 from phosphene.demo.piece import Made
 from phosphene.errors import EXIT_FAILED
@@ -118,6 +120,8 @@ def picture_entry(picture: Made) -> dict[str, Any]:
     """One picture of a piece: as the command that makes it tells of it."""
     if isinstance(picture, Picture):
         return entry(picture)
+    if isinstance(picture, Dream):
+        return dream_entry(picture)
     told = {"path": relative(picture.path), "status": picture.status}
     if isinstance(picture, Painting):
         return {**told, **summary(picture.recipe)}

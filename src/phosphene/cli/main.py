@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 from phosphene.cli import (
     demo,
     dream,
+    grid,
     inspect,
     natural,
     reconstruct,
@@ -46,6 +47,7 @@ COMMANDS = (
     demo.demo,
     render.render,
     dream.dream,
+    grid.grid,
     reconstruct.reconstruct,
     texture.texture,
     tradeoff.tradeoff,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -31,6 +31,7 @@ from phosphene.cli.options import (
 )
 from phosphene.errors import EXIT_FAILED, UsageError
 from phosphene.features.diversity import diversify
+from phosphene.features.nearness import NearConfig, kept_near
 from phosphene.features.picture import Picture, Sheet
 from phosphene.features.render import Done, Notice, Progress, Rendering, quietly
 from phosphene.features.store import Store
@@ -41,7 +42,9 @@ from phosphene.recipe import DiversityConfig, OptimizerConfig, RenderConfig, Run
 INTERRUPTED = 130  # the shell's exit code for Ctrl-C
 ANIMATION_FRAMES = 32
 ONE_EACH = DiversityConfig()
+FREE = NearConfig()
 
+NearFlags = Annotated[NearConfig, Flat, Parameter(group="Picture")]
 DiversityFlags = Annotated[DiversityConfig, Flat, Parameter(group="Picture")]
 
 
@@ -54,6 +57,8 @@ def render(
     steps: Annotated[int, Parameter(group="Picture")] = RenderConfig.steps,
     seed: Annotated[int, Parameter(group="Picture")] = RenderConfig.seed,
     init: Annotated[Path | None, Parameter(group="Picture")] = None,
+    beside: NearFlags = FREE,
+    reference: Annotated[tuple[str, ...], Parameter(group="Picture")] = (),
     several: DiversityFlags = ONE_EACH,
     signal_: SignalFlags = SignalConfig(),
     transform: TransformFlags = TransformConfig(),
@@ -72,7 +77,9 @@ def render(
 
     Examples: `phosphene render logit:star`, `phosphene render squeezenet1_1 features.12:0..15`, `... logit:goldfish`,
     `... "features.12:3 - 0.05*tv"`, `... features.7` (a whole layer: DeepDream), `... layer4:7@3,5` (one neuron),
-    `... features.12:50 --diversity 9` (nine pictures of one unit, which differ).
+    `... features.12:50 --diversity 9` (nine pictures of one unit, which differ),
+    `... "caricature(features.7)" --reference photo.jpg` (more of what a layer sees in a photograph),
+    `... features.12:50 --init photo.jpg --near features.7` (a unit, raised in a photograph).
 
     Parameters
     ----------
@@ -89,6 +96,9 @@ def render(
         Seed of the start and of every random transform.
     init
         A picture to start from, instead of noise.
+    reference
+        A picture that content(LAYER), caricature(LAYER) or another statistic in the target looks at: FILE, or NAME=FILE
+        for the one that the target calls so (`of=NAME`).
     out
         Folder for the pictures, their recipes and sheet.png.
     resume
@@ -108,13 +118,18 @@ def render(
     network = opened.open(name)
     start = start_picture(init, network.spec.channels, alpha=signal_.alpha) if init is not None else None
     store = Store(out, resume=resume, metadata=metadata)
-    asked = diversify(network, targets, several, config, quietly(network, run, start), say=screen.say)
+    seen = references(reference, network.spec.channels)
+    make = quietly(network, run, start, seen)
+    asked = diversify(
+        network, kept_near(network, targets, beside, config, make, start), several, config, make, say=screen.say
+    )
     rendering = Rendering(
         network,
         asked,
         config,
         run,
         init=start,
+        references=seen,
         snapshots=step_list(snapshots, "--snapshots"),
         frames=ANIMATION_FRAMES if animate else 0,
         store=store,
@@ -211,11 +226,24 @@ def entry(picture: Picture) -> dict[str, Any]:
     }
 
 
-def start_picture(path: Path, channels: int, *, alpha: bool) -> Any:
-    """The picture of --init as (c, h, w) for a network of so many channels; over white where it is transparent."""
+def start_picture(path: Path, channels: int, *, alpha: bool, option: str = "--init") -> Any:
+    """The picture of an option as (c, h, w) for a network of so many channels; over white where it is transparent."""
     if channels not in (1, 3):
-        raise UsageError(f"--init needs a network of 1 or 3 channels, this one takes {channels}")
+        raise UsageError(f"{option} needs a network of 1 or 3 channels, this one takes {channels}")
     image = read_picture(path)
     if channels == 1:
         return to_tensor(opaque(image).convert("L"))
     return to_tensor(image if alpha else opaque(image))
+
+
+def references(texts: Sequence[str], channels: int) -> dict[str, Any]:
+    """`photo.jpg` or `sketch=lines.png`, several of them, as pictures (c, h, w) by name."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if not equals or Path(text).exists():
+            name, file = "", text
+        if name in found:
+            raise UsageError(f"two pictures under one name: name each, --reference NAME=FILE; got {text!r}")
+        found[name] = start_picture(Path(file), channels, alpha=False, option="--reference")
+    return found

@@ -103,7 +103,7 @@ def rerun(
     init
         The picture that it was started from, if any.
     input
-        A picture or mask that it was made from, for paintings and figures; each is known by its pixels, so any order
+        A picture or mask that it was made from, or that its target looks at; each is known by its pixels, so any order
         will do.
     normalize
         The folder of pictures that channels were measured on, if any.
@@ -134,7 +134,13 @@ def rerender(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
         alpha = field(recipe, dict, "method", "signal").get("alpha") is True
         start = start_picture(asked.init, channels, alpha=alpha)
     rendering = feature.prepare(
-        recipe, model=asked.model, weights=asked.weights, init=start, device=asked.device, anyway=asked.anyway
+        recipe,
+        model=asked.model,
+        weights=asked.weights,
+        init=start,
+        pictures=[seen_as(recipe, file) for file in asked.inputs],
+        device=asked.device,
+        anyway=asked.anyway,
     )
     ensure_folder(asked.out)
     with threads(recipe):
@@ -146,6 +152,11 @@ def rerender(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
     said = f"{relative(picture.path)}  {picture.target}  activation {picture.activation:.4g}"
     tell(screen, entry(picture), said, again.same, again.differences)
     return 0
+
+
+def seen_as(recipe: dict[str, Any], file: Path) -> Any:
+    """A picture that a target looks at, as (c, h, w) for the recipe's network."""
+    return start_picture(file, field(recipe, int, "model", "input", "channels"), alpha=False, option="--input")
 
 
 def repaint(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:

@@ -16,19 +16,21 @@ from typing import TypeAlias
 from PIL import Image
 
 from phosphene.cli.render import ANIMATION_FRAMES, Stoppable
+from phosphene.deepdream.api import Dream
 from phosphene.engine import Step
+from phosphene.features.diversity import diversify
 from phosphene.features.picture import Picture, Sheet
-from phosphene.features.render import Event, Progress, Rendering
+from phosphene.features.render import Event, Progress, Rendering, quietly
 from phosphene.features.store import Store
 from phosphene.files import atomic_write
 from phosphene.media import png_bytes
 from phosphene.models import Model
-from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig
+from phosphene.recipe import DiversityConfig, OptimizerConfig, RenderConfig, RunConfig, SignalConfig
 from phosphene.reports import Figure, Section
 from phosphene.style.painting import Painting
 from phosphene.style.panel import Panel
 
-Made: TypeAlias = Picture | Painting | Panel  # a picture of a piece, with its path and its recipe
+Made: TypeAlias = Picture | Painting | Panel | Dream  # a picture of a piece, with its path and its recipe
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Take:
     """One rendering of a piece.
 
     targets: as text. part: folder inside the piece's own, "" for that itself. snapshots: steps whose pictures are
-    kept. animate: whether films are made. redirect: as in `OptimizerConfig`.
+    kept. animate: whether films are made. redirect: as in `OptimizerConfig`. signal: what is optimised. diversity,
+    diversity_weight: as in `DiversityConfig`.
     """
 
     targets: tuple[str, ...]
@@ -45,6 +48,9 @@ class Take:
     snapshots: tuple[int, ...] = ()
     animate: bool = False
     redirect: bool = True
+    signal: SignalConfig = SignalConfig()
+    diversity: int = DiversityConfig.diversity  # type: ignore[assignment]
+    diversity_weight: float = DiversityConfig.diversity_weight  # type: ignore[assignment]
 
 
 class Stopped(Exception):
@@ -101,9 +107,13 @@ class Stage:
         """Carry out a take; yields its events, its progress on top of the earlier takes', and returns its pictures."""
         store = Store(self.folder / take.part)
         frames = ANIMATION_FRAMES if take.animate else 0
+        if self._stopping:
+            raise Stopped
+        wanted = DiversityConfig(take.diversity, take.diversity_weight)
+        make = quietly(self.model, self.run, None)
         rendering = Rendering(
             self.model,
-            take.targets,
+            diversify(self.model, take.targets, wanted, self.config(take), make),
             self.config(take),
             self.run,
             snapshots=take.snapshots,
@@ -123,7 +133,8 @@ class Stage:
 
     def config(self, take: Take) -> RenderConfig:
         """The settings of a take."""
-        return RenderConfig(self.size, take.steps, self.seed, optimizer=OptimizerConfig(redirect=take.redirect))
+        ascent = OptimizerConfig(redirect=take.redirect)
+        return RenderConfig(self.size, take.steps, self.seed, take.signal, optimizer=ascent)
 
     def command(self, take: Take) -> str:
         """The command line that makes the pictures of a take, for a POSIX shell."""
@@ -131,6 +142,11 @@ class Stage:
         words += ["--size", "x".join(map(str, self.size)) if self.size[0] != self.size[1] else str(self.size[0])]
         words += ["--steps", str(take.steps), "--seed", str(self.seed)]
         words += [] if take.redirect else ["--no-redirect"]
+        words += ["--signal", take.signal.signal] if take.signal.signal != SignalConfig.signal else []
+        words += ["--transparency"] if take.signal.transparency else []
+        words += ["--diversity", str(take.diversity)] if take.diversity > 1 else []
+        usual = take.diversity_weight == DiversityConfig.diversity_weight
+        words += [] if usual else ["--diversity-weight", f"{take.diversity_weight:g}"]
         words += ["--snapshots", ",".join(map(str, take.snapshots))] if take.snapshots else []
         words += ["--animate"] if take.animate else []
         return shlex.join([*words, *self.machine, "--out", (self.folder / take.part).as_posix()])

@@ -23,7 +23,7 @@ from phosphene.natural import natural
 from phosphene.objectives import Objective
 from phosphene.recipe import RunConfig, SignalConfig
 from phosphene.seeds import Generators
-from phosphene.signals import Cppn, Fourier, Laplacian, Maco, Pixels, Signal, Transparent
+from phosphene.signals import Cppn, Fourier, Laplacian, Maco, Pixels, Shared, Signal, Transparent
 from phosphene.transforms import Warp, build
 
 
@@ -114,7 +114,7 @@ def parts(
     """A started signal and the transform for `rows` pictures of an objective. init: (c, h, w) in place of noise."""
     names = [objective.identity(row if objective.rows > 1 else 0) for row in range(rows)]
     config, channels = work.config, work.model.spec.channels
-    signal = _signal(config.signal, rows, channels, work.canvas)
+    signal = _signal(config.signal, rows, channels, work.canvas, objective.together)
     if init is None:
         signal.start(Generators(config.seed, names), config.signal.noise_start)
     else:
@@ -125,7 +125,7 @@ def parts(
     return signal.to(device), transform
 
 
-def _signal(settings: SignalConfig, rows: int, channels: int, size: tuple[int, int]) -> Signal:
+def _signal(settings: SignalConfig, rows: int, channels: int, size: tuple[int, int], together: int) -> Signal:
     kinds: dict[str, Callable[..., Signal]] = {
         "fourier": partial(Fourier, decay=settings.decay, cutoff=settings.cutoff),
         "pixels": Pixels,
@@ -141,6 +141,8 @@ def _signal(settings: SignalConfig, rows: int, channels: int, size: tuple[int, i
         decorrelate=settings.decorrelate,
         natural=natural(settings.natural) if settings.natural is not None else None,
     )
+    if settings.shared:
+        signal = Shared(signal, group=together)
     return Transparent(signal) if settings.transparency else signal
 
 

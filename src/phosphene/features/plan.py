@@ -7,17 +7,17 @@ batch of two). Everything that can be wrong is found here, in a forward pass on 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from phosphene.engine.batching import is_out_of_memory
 from phosphene.engine.optimizers import learning_rate
 from phosphene.errors import PhospheneError, UsageError
 from phosphene.features.members import check_whole, rebuilt
+from phosphene.features.references import aimed, chosen, fitted, names
 from phosphene.media import MAX_PIXELS, quantize
 from phosphene.models import Model
 from phosphene.natural import natural
@@ -34,7 +34,8 @@ START_OPACITY = 0.9  # of a start picture that brings no alpha channel of its ow
 class Plan:
     """What will be rendered: groups of rows, each one bound objective; canvas (height, width).
 
-    order: (group, row) of each picture, in the order in which it was asked for.
+    order: (group, row) of each picture, in the order in which it was asked for. references: the pictures (c, h, w) that
+    the groups look at, by name, as they were given.
     """
 
     model: Model
@@ -42,6 +43,7 @@ class Plan:
     order: tuple[tuple[int, int], ...]
     config: RenderConfig
     canvas: tuple[int, int]
+    references: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -49,8 +51,18 @@ class Plan:
         return sum(group.rows for group in self.groups)
 
 
-def plan(model: Model, targets: str | Objective | Sequence[str | Objective], config: RenderConfig) -> Plan:
-    """Bind, group and check targets; raises UsageError before anything is computed in earnest."""
+def plan(
+    model: Model,
+    targets: str | Objective | Sequence[str | Objective],
+    config: RenderConfig,
+    *,
+    references: Mapping[str, Tensor] | None = None,
+    start: Tensor | None = None,
+) -> Plan:
+    """Bind, group and check targets; raises UsageError before anything is computed in earnest.
+
+    references: pictures (c, h, w) in [0, 1] that the targets look at. start: the one that serves as `start`.
+    """
     asked = [targets] if isinstance(targets, (str, Objective)) else list(targets)
     if not asked:
         raise UsageError("nothing to render: give a target such as features.12:7")
@@ -65,12 +77,19 @@ def plan(model: Model, targets: str | Objective | Sequence[str | Objective], con
     for target in asked:
         bound = (parse(target) if isinstance(target, str) else target).bind(model)
         check_whole(bound)
+        if config.signal.shared and bound.together == 1:
+            raise UsageError(
+                f"shared is for pictures that belong together, and {bound} has none: --diversity 4, or "
+                f"... + 0.02*alignment(LAYER, group={max(2, bound.rows)})"
+            )
         order += _join(groups, with_opacity(bound, config))
+    wanted = sorted({name for group in groups for name in names(group)})
+    pictures = chosen(wanted, references or {}, start)
     for group in groups:
         if group.together > 1 and config.optimizer.optimizer == "lbfgs":
             raise UsageError(f"L-BFGS optimises one picture at a time, and {group.together} of {group} belong together")
-        _check_size(model, group.take(range(group.together)), canvas, config)
-    return Plan(model, tuple(groups), tuple(order), resolved(replace(config, size=canvas)), canvas)
+        _check_size(model, group.take(range(group.together)), canvas, config, pictures)
+    return Plan(model, tuple(groups), tuple(order), resolved(replace(config, size=canvas)), canvas, pictures)
 
 
 def _join(groups: list[Objective], bound: Objective) -> list[tuple[int, int]]:
@@ -149,21 +168,16 @@ def start_picture(init: Tensor | None, work: Plan) -> Tensor | None:
     if not SIGNALS[work.config.signal.signal].encodes:
         raise UsageError(f"a {work.config.signal.signal} cannot start from a picture; use fourier, pixels or laplacian")
     channels = work.model.spec.channels
-    x = init.float()
-    if x.dim() != 3 or x.shape[0] not in (channels, channels + 1):
-        raise UsageError(f"a start picture must be ({channels}, h, w), got {tuple(init.shape)}")
-    if tuple(x.shape[1:]) != work.canvas:
-        resized = F.interpolate(x[None], work.canvas, mode="bilinear", antialias=True, align_corners=False)
-        x = resized[0]
+    x = fitted(init, work.canvas, channels, "a start picture")
     if work.config.signal.alpha and x.shape[0] == channels:
-        x = torch.cat([x, torch.full((1, *work.canvas), START_OPACITY)])
-    if not work.config.signal.alpha:
-        x = x[:channels]
-    return quantize(x.clamp(0, 1))
+        x = quantize(torch.cat([x, torch.full((1, *work.canvas), START_OPACITY)]))
+    return x if work.config.signal.alpha else x[:channels]
 
 
-def _check_size(model: Model, rows: Objective, canvas: tuple[int, int], config: RenderConfig) -> None:
-    problem = _problem_at(model, rows, canvas, config)
+def _check_size(
+    model: Model, rows: Objective, canvas: tuple[int, int], config: RenderConfig, pictures: Mapping[str, Tensor]
+) -> None:
+    problem = _problem_at(model, rows, canvas, config, pictures)
     if problem is None:
         return
     if isinstance(problem, UsageError):
@@ -172,7 +186,8 @@ def _check_size(model: Model, rows: Objective, canvas: tuple[int, int], config: 
         raise PhospheneError(f"out of memory at one picture of {canvas[0]} x {canvas[1]}; use a smaller --size")
     sizes = [(side, side) for side in TRIED_SIZES if side > min(canvas)]
     smallest = next(
-        (size for size in [*sizes, model.spec.size] if _problem_at(model, rows, size, config) is None), None
+        (size for size in [*sizes, model.spec.size] if _problem_at(model, rows, size, config, pictures) is None),
+        None,
     )
     layers = ", ".join(sorted(rows.layers - {INPUT}))
     reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
@@ -187,7 +202,9 @@ def _side(size: tuple[int, int]) -> str:
     return str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
 
 
-def _problem_at(model: Model, rows: Objective, size: tuple[int, int], config: RenderConfig) -> Exception | None:
+def _problem_at(
+    model: Model, rows: Objective, size: tuple[int, int], config: RenderConfig, pictures: Mapping[str, Tensor]
+) -> Exception | None:
     """What goes wrong when one gray picture of this size is scored, as each of `rows`; None when all is well."""
     channels = model.spec.channels
     layers = rows.layers - {INPUT}
@@ -201,7 +218,7 @@ def _problem_at(model: Model, rows: Objective, size: tuple[int, int], config: Re
             if empty is not None:
                 return ValueError(f"nothing is left of the picture at {empty}")
             seen = {name: values.expand(rows.rows, *values.shape[1:]) for name, values in acts.items()}
-            rows(seen, torch.arange(rows.rows, device=model.device))
+            aimed(rows, model, pictures, size)(seen, torch.arange(rows.rows, device=model.device))
     except (RuntimeError, AssertionError, ValueError, ZeroDivisionError, IndexError, TypeError, UsageError) as error:
         return error
     return None

@@ -5,7 +5,8 @@ No absolute paths and no user names: inputs are named by the SHA-256 of their pi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,11 @@ class Circumstances:
     config: RenderConfig
     arithmetic: Arithmetic
     init_sha256: str | None
+    references: Mapping[str, str] = field(default_factory=dict)  # name -> SHA-256, but of the start picture
+
+    def inputs(self) -> dict[str, Any]:
+        """The pictures that were given, as a recipe names them."""
+        return {"init_sha256": self.init_sha256, **({"references": dict(self.references)} if self.references else {})}
 
 
 def record(
@@ -56,7 +62,7 @@ def record(
         "target": {"text": target, "data": to_data(objective), **member},
         "method": to_json(shared.config),
         "batch_shape": batch_shape,
-        "inputs": {"init_sha256": shared.init_sha256},
+        "inputs": shared.inputs(),
         "environment": environment(shared.arithmetic),
         "result": {**result, "channels": int(pixels.shape[0]), "pixels_sha256": pixels_sha256(pixels)},
     }

@@ -1,57 +1,31 @@
 """Feature visualization, whole: targets in, measured pictures out.
 
-`render` gives a Sheet. `Rendering` is the same work as a stream of events (`Progress`, `Notice`, `Done`), for whoever
-shows it as it happens. Batches are padded to their shape where `batch_shape` asks for it; a batch that runs out of
-memory is halved once, and says so; what was stopped is kept.
+`render` gives a Sheet. `Rendering` (`rendering.py`) is the same work as a stream of events, for whoever shows it as it
+happens.
 """
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import torch
 from torch import Tensor
 
-from phosphene.engine import Loop, Step, arithmetic, optimize
-from phosphene.engine.batching import batch_rows, is_out_of_memory, kept_bytes
-from phosphene.errors import PhospheneError
-from phosphene.features.batch import (
-    Batch,
-    batches,
-    larger,
-    least_rows,
-    numbered,
-    parts,
-    refuse_cut,
-    visible,
-    whole_groups,
-)
 from phosphene.features.diversity import Make, diversify
 from phosphene.features.events import Done as Done
 from phosphene.features.events import Event as Event
 from phosphene.features.events import Notice as Notice
 from phosphene.features.events import Progress as Progress
-from phosphene.features.measure import failure, measure
-from phosphene.features.members import label, single, subject, whole
-from phosphene.features.picture import Picture, Sheet, titled
-from phosphene.features.plan import Plan, kept_steps, named, plan, start_picture
-from phosphene.features.record import Circumstances, record
+from phosphene.features.nearness import NearConfig, kept_near
+from phosphene.features.picture import Picture, Sheet
+from phosphene.features.references import used
+from phosphene.features.rendering import Rendering as Rendering
 from phosphene.features.store import Store
-from phosphene.media import pixels_sha256
 from phosphene.models import Model
-from phosphene.models.gradient import PLAIN, Gradient
-from phosphene.models.model import describe
-from phosphene.objectives import Objective, to_data
-from phosphene.recipe import DiversityConfig, RenderConfig, RunConfig, to_json
-from phosphene.signals import Signal
-from phosphene.transforms import Warp
-
-NO_GRAPH = "does not require grad"  # torch's words for a network that computes without autograd
+from phosphene.objectives import Objective
+from phosphene.recipe import DiversityConfig, RenderConfig, RunConfig
 
 
 def render(
@@ -63,9 +37,12 @@ def render(
     seed: int | None = None,
     diversity: int | Literal["auto"] | None = None,
     diversity_weight: float | Literal["auto"] | None = None,
+    near: str | None = None,
+    near_weight: float | None = None,
     config: RenderConfig | None = None,
     run: RunConfig | None = None,
     init: Tensor | None = None,
+    references: Mapping[str, Tensor] | None = None,
     snapshots: Sequence[int] = (),
     frames: int = 0,
     out: str | Path | None = None,
@@ -74,7 +51,9 @@ def render(
 
     targets: text such as "features.12:0..15 - 0.05*tv", objectives, or several of either. size, steps, seed: in
     place of the config's own. diversity, diversity_weight: so many pictures of each unit, which differ, and how much
-    (`DiversityConfig`). init: a picture (c, h, w) in [0, 1] to start from. snapshots: steps whose pictures are kept;
+    (`DiversityConfig`). init: a picture (c, h, w) in [0, 1] to start from. near, near_weight: a layer in whose features
+    the pictures stay near that one, and how much (`NearConfig`). references: pictures (c, h, w) that statistics in the
+    targets look at, by name; "" serves under every other name. snapshots: steps whose pictures are kept;
     frames: how many evenly spaced ones. out: a folder to write to.
     Interrupted (Ctrl-C), it gives the pictures as they are, with status "interrupted".
     Raises UsageError for targets, sizes or numbers that cannot be; nothing is computed or written then.
@@ -87,9 +66,22 @@ def render(
         usual.diversity_weight if diversity_weight is None else diversity_weight,
     )
     machine = run or RunConfig()
-    asked = diversify(model, targets, wanted, settings, quietly(model, machine, init))
+    make = quietly(model, machine, init, references)
+    beside = NearConfig(near, NearConfig.near_weight if near_weight is None else near_weight)
+    asked = kept_near(model, targets, beside, settings, make, init)
+    asked = diversify(model, asked, wanted, settings, make)
     store = Store(out) if out is not None else None
-    rendering = Rendering(model, asked, settings, machine, init=init, snapshots=snapshots, frames=frames, store=store)
+    rendering = Rendering(
+        model,
+        asked,
+        settings,
+        machine,
+        init=init,
+        references=references,
+        snapshots=snapshots,
+        frames=frames,
+        store=store,
+    )
     try:
         for _ in rendering:
             pass
@@ -101,288 +93,14 @@ def render(
     return sheet
 
 
-def quietly(model: Model, run: RunConfig, init: Tensor | None) -> Make:
-    """Renders targets and keeps nothing: what `diversify` measures with."""
+def quietly(model: Model, run: RunConfig, init: Tensor | None, references: Mapping[str, Tensor] | None = None) -> Make:
+    """Renders targets and keeps nothing: what `diversify` and `kept_near` measure with."""
 
     def make(targets: Sequence[Objective], config: RenderConfig) -> Sequence[Picture]:
-        rendering = Rendering(model, targets, config, replace(run, checkpoint_every=0), init=init)
+        seen = used(targets, references)
+        rendering = Rendering(model, targets, config, replace(run, checkpoint_every=0), init=init, references=seen)
         for _ in rendering:
             pass
         return rendering.sheet().pictures
 
     return make
-
-
-class Rendering:
-    """One rendering as a stream of events; iterate once.
-
-    Construction checks everything that can be wrong. `stop()` ends it after the current step, keeping what there is.
-    """
-
-    def __init__(
-        self,
-        model: Model,
-        targets: str | Objective | Sequence[str | Objective],
-        config: RenderConfig,
-        run: RunConfig,
-        *,
-        init: Tensor | None = None,
-        snapshots: Sequence[int] = (),
-        frames: int = 0,
-        store: Store | None = None,
-    ) -> None:
-        self.arithmetic = arithmetic(run)
-        self.plan: Plan = plan(model, targets, config)
-        for group in self.plan.groups:
-            refuse_cut(group, run)
-        self.run, self.store = run, store
-        self.init = start_picture(init, self.plan)
-        self.kept_steps = kept_steps(snapshots, frames, config.steps)
-        self.snapshots = frozenset(snapshots)
-        self.frames = frames
-        digest = pixels_sha256(self.init) if self.init is not None else None
-        self.shared = Circumstances(model, self.plan.config, self.arithmetic, digest)
-        self.pictures: dict[tuple[int, int], Picture] = {}
-        self.notices: list[str] = []
-        self.total = self.plan.rows * config.steps
-        self.halved = False
-        self._stopping = False
-        self._live: Batch | None = None
-        self._began = time.perf_counter()
-        if store is not None:
-            store.open(self._identity())
-
-    def stop(self) -> None:
-        """End after the current step; unfinished pictures come with status "interrupted"."""
-        self._stopping = True
-
-    @property
-    def complete(self) -> bool:
-        """Whether every picture is there and none was interrupted."""
-        whole = [picture for picture in self.pictures.values() if picture.status != "interrupted"]
-        return len(whole) == self.plan.rows
-
-    def __iter__(self) -> Iterator[Event]:
-        model = self._prepared()
-        queue = self._batches(model)
-        number = done = 0
-        while queue and not self._stopping:
-            batch = numbered(queue, number)
-            try:
-                yield from self._run(batch, model, done)
-            except RuntimeError as error:
-                if NO_GRAPH in str(error):
-                    raise PhospheneError(f"no gradient can flow from {batch.group} to the picture: {error}") from error
-                if not is_out_of_memory(error):
-                    raise
-                queue = self._halve(batch, queue, error)
-                yield self._notice(f"out of memory at {batch.shape} pictures a batch; going on with {queue[0].shape}")
-                continue
-            done += len(batch.rows) * self.plan.config.steps
-            number += 1
-        self._live = None
-        if self.store is not None and self.complete:
-            self.store.clear()
-
-    def sheet(self) -> Sheet:
-        """What is there so far, in the order of the targets."""
-        pictures = tuple(self.pictures[place] for place in self.plan.order if place in self.pictures)
-        return Sheet(
-            pictures,
-            titled(self.plan.model.name, pictures),
-            self.arithmetic.device.type,
-            self.arithmetic.precision,
-            time.perf_counter() - self._began,
-            tuple(self.notices),
-        )
-
-    def keep_unfinished(self) -> list[Picture]:
-        """Pictures of the batch in work, as they are; for use after an interruption."""
-        if self._live is None or self._live.signal is None:
-            return []
-        kept = [event.picture for event in self._finish(self._live, self._live.signal)]
-        self._live = None
-        return kept
-
-    def _prepared(self) -> Model:
-        a, ascent = self.arithmetic, self.plan.config.optimizer
-        gradient = Gradient(ascent.pool_gradient, ascent.gradient_blur, ascent.gradient_blur_at)
-        model = self.plan.model.prepared(a.device, dtype=a.dtype, memory_format=a.memory_format)
-        return model if gradient == PLAIN else model.with_gradient(gradient)
-
-    def _batches(self, model: Model) -> list[Batch]:
-        def choose() -> list[int]:
-            return [self._batch_size(group, model) for group in self.plan.groups]
-
-        sizes = choose() if self.store is None else self.store.batch_sizes(choose)
-        alone = self.plan.config.optimizer.optimizer == "lbfgs"  # it depends on no company anyway
-        shape = None if alone else self.run.batch_shape
-        least = 1 if alone else least_rows(self.arithmetic)
-        groups = enumerate(zip(self.plan.groups, sizes, strict=True))
-        return [batch for g, (group, size) in groups for batch in batches(group, g, size, shape, least=least)]
-
-    def _identity(self) -> dict[str, Any]:
-        """What makes this rendering this one; a resumed one must agree."""
-        return {
-            "model": describe(self.plan.model),
-            "targets": [to_data(group) for group in self.plan.groups],
-            "method": to_json(self.plan.config),
-            "precision": self.arithmetic.precision,
-            "init_sha256": self.shared.init_sha256,
-            "batch_shape": self.run.batch_shape,
-        }
-
-    def _batch_size(self, group: Objective, model: Model) -> int:
-        if self.plan.config.optimizer.optimizer == "lbfgs":
-            return 1
-
-        def row_bytes() -> int:
-            rows = group.take(range(group.together))
-            loop = Loop(rows, model, *self._parts(rows, group.together), self.plan.config)
-            return kept_bytes(lambda: loop.scores(0)) // group.together
-
-        return whole_groups(batch_rows(group.rows, self.run, self.arithmetic.device, row_bytes), group.together)
-
-    def _parts(self, objective: Objective, rows: int) -> tuple[Signal, Warp]:
-        return parts(self.plan, objective, rows, self.init, self.arithmetic.device)
-
-    def _run(self, batch: Batch, model: Model, done: int) -> Iterator[Event]:
-        stored = self._stored(batch)
-        if stored is not None:
-            yield from stored
-            return
-        objective = batch.objective()
-        signal, transform = self._parts(objective, batch.shape)
-        batch.signal, batch.began, self._live = signal, time.perf_counter(), batch
-        state = self.store.restore(batch.key) if self.store is not None else None
-        if state is not None:
-            batch.frames = {int(i): frame for i, frame in state["frames"]}
-            yield self._notice(f"batch {batch.number + 1} resumes at step {state['done']}")
-        step: Step | None = None
-        places = tuple(self.plan.order.index((batch.index, row)) for row in batch.rows)
-        for step in optimize(objective, model, signal, transform, self.plan.config, state=state):
-            batch.steps, batch.broken = step.i, step.broken
-            self._keep_frame(batch, step)
-            yield Progress(done + step.i * len(batch.rows), self.total, batch.number, batch.of, step, places)
-            self._checkpoint(batch, step)
-            if self._stopping:
-                break
-        yield from self._finish(batch, signal)
-        if self.store is not None and batch.steps == self.plan.config.steps:
-            self.store.forget(batch.key)
-
-    def _checkpoint(self, batch: Batch, step: Step) -> None:
-        """Keep the state where it is due, or where the rendering stops; never of the last step: pictures follow it."""
-        every = self.run.checkpoint_every
-        due = self._stopping or (every > 0 and step.i % every == 0)
-        if self.store is not None and due and step.i < self.plan.config.steps:
-            self.store.checkpoint(batch.key, {**step.state(), "frames": list(batch.frames.items())})
-
-    def _stored(self, batch: Batch) -> list[Done] | None:
-        """Events for a batch that an earlier run finished; None when any picture of it is missing."""
-        if self.store is None:
-            return None
-        events = []
-        for row in batch.rows:
-            name = self._name(batch, row)
-            found = self.store.finished(name)
-            if found is None:
-                return None
-            pixels, recipe = found
-            picture = self._picture(batch, row, pixels, recipe)
-            events.append(self._add(batch, row, replace(picture, path=self.store.path(name))))
-        return events
-
-    def _keep_frame(self, batch: Batch, step: Step) -> None:
-        if step.i not in self.kept_steps:
-            return
-        pixels, _ = visible(step.signal)
-        batch.frames[step.i] = (pixels * 255).round().to(torch.uint8)
-        if self.store is not None and step.i in self.snapshots:
-            for place, row in enumerate(batch.rows):
-                self.store.put_frame(self._name(batch, row), step.i, pixels[place])
-
-    def _finish(self, batch: Batch, signal: Signal) -> Iterator[Done]:
-        pixels, finite = visible(signal)
-        large = larger(self.plan, signal) if self.store is not None else None
-        seconds = (time.perf_counter() - batch.began) / len(batch.rows)
-        for place, row in enumerate(batch.rows):
-            measured = measure(self.plan.model, pixels[place], subject(single(batch.group, row)))
-            status, reason = "interrupted", f"stopped after {batch.steps} of {self.plan.config.steps} steps"
-            if batch.steps == self.plan.config.steps:
-                broken = int(batch.broken[place]) if batch.broken is not None else 0
-                reason = failure(pixels[place], measured, broken_at=broken, finite=bool(finite[place]))
-                status = "degenerate" if reason else "ok"
-            result = {
-                "activation": measured.value if math.isfinite(measured.value) else None,
-                "steps": batch.steps,
-                "seconds": round(seconds, 3),
-                "status": status,
-                "reason": reason,
-            }
-            yield self._add(batch, row, self._written(batch, place, row, pixels[place], result))
-            if self.store is not None and large is not None:
-                self.store.put_large(self._name(batch, row), large[place])
-
-    def _written(self, batch: Batch, place: int, row: int, pixels: Tensor, result: dict[str, Any]) -> Picture:
-        name, made = self._name(batch, row), whole(batch.group, row)
-        recipe = record(self.shared, *made, target=name, batch_shape=batch.shape, pixels=pixels, result=result)
-        frames = tuple((i, frame[place].float() / 255) for i, frame in sorted(batch.frames.items()))
-        picture = replace(self._picture(batch, row, pixels, recipe), frames=frames)
-        if self.store is not None:
-            picture = self.store.put(picture, name)
-            if self.frames and picture.status != "interrupted":
-                self.store.put_animation(picture, name)
-        return picture
-
-    def _name(self, batch: Batch, row: int) -> str:
-        """The target of a row as text: it names the row's files."""
-        return str(named(single(batch.group, row), self.plan.model))
-
-    def _picture(self, batch: Batch, row: int, pixels: Tensor, recipe: dict[str, Any]) -> Picture:
-        unit, result = subject(single(batch.group, row)), recipe["result"]
-        units = getattr(unit, "units", None)
-        activation = result["activation"]
-        return Picture(
-            pixels=pixels,
-            target=self._name(batch, row),
-            layer=str(getattr(unit, "layer", "input")),
-            unit=units[0] if units else None,
-            seed=self.plan.config.seed,
-            steps=result["steps"],
-            activation=float("nan") if activation is None else activation,
-            status=result["status"],
-            reason=result["reason"],
-            seconds=result["seconds"],
-            recipe=recipe,
-            label=label(batch.group, row, lambda tree: str(named(tree, self.plan.model))),
-        )
-
-    def _add(self, batch: Batch, row: int, picture: Picture) -> Done:
-        self.pictures[batch.index, row] = picture
-        return Done(picture)
-
-    def _notice(self, text: str) -> Notice:
-        self.notices.append(text)
-        return Notice(text)
-
-    def _halve(self, batch: Batch, rest: list[Batch], error: BaseException) -> list[Batch]:
-        """The batch that ran out of memory and those behind it, at half their size."""
-        if self.halved or batch.shape <= batch.together or self.run.batch_shape is not None:
-            height, width = self.plan.canvas
-            smaller = (
-                "--batch-shape"
-                if self.run.batch_shape is not None
-                else "--batch"
-                if batch.shape > batch.together
-                else ""
-            )
-            raise PhospheneError(
-                f"out of memory at {batch.shape} pictures of {height} x {width} a batch; "
-                f"use a smaller {' or '.join(filter(None, [smaller, '--size']))}"
-            ) from error
-        self.halved = True
-        self._live = None
-        if self.arithmetic.device.type == "cuda":
-            torch.cuda.empty_cache()
-        return [half for old in [batch, *rest] for half in old.halves()]

@@ -7,6 +7,7 @@ stranger's data (`engine/again.py`), and its numbers are bounded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ from phosphene.engine.again import read_recipe as read_recipe
 from phosphene.engine.again import threads as threads
 from phosphene.errors import RecipeError, UsageError
 from phosphene.features.picture import Picture
-from phosphene.features.render import Rendering
+from phosphene.features.references import digest
+from phosphene.features.rendering import Rendering
 from phosphene.media import pixels_sha256
 from phosphene.models import Model
 from phosphene.objectives import from_data
@@ -37,6 +39,7 @@ from phosphene.recipe import RenderConfig, RunConfig, check_schema, from_json
 # larger numbers in a recipe are an attack or an accident
 MAX_BATCH_PIXELS = 1 << 29  # of all pictures of a batch: 6 GB of float32 RGB
 MAX_CROPS = 1024
+DIGITS = 12  # of a SHA-256, in messages
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def rerun(
     model: Model | None = None,
     weights: str | Path | None = None,
     init: Tensor | None = None,
+    pictures: Sequence[Tensor] = (),
     device: str | None = None,
     allow_different_weights: bool = False,
 ) -> Rerun:
@@ -61,10 +65,19 @@ def rerun(
 
     source: the picture's file, or its recipe. model: needed when the recipe's network is Python code or was given in
     Python. weights: a file, when they are not where they are looked for. init: the picture (c, h, w) that it started
-    from. Raises RecipeError when the recipe cannot be carried out here.
+    from. pictures: those that its target looks at, in any order. Raises RecipeError when the recipe cannot be carried
+    out here.
     """
     recipe = source if isinstance(source, dict) else read_recipe(source)
-    again = prepare(recipe, model=model, weights=weights, init=init, device=device, anyway=allow_different_weights)
+    again = prepare(
+        recipe,
+        model=model,
+        weights=weights,
+        init=init,
+        pictures=pictures,
+        device=device,
+        anyway=allow_different_weights,
+    )
     with threads(recipe):
         for _ in again:
             pass
@@ -77,6 +90,7 @@ def prepare(
     model: Model | None,
     weights: str | Path | None,
     init: Tensor | None,
+    pictures: Sequence[Tensor] = (),
     device: str | None,
     anyway: bool,
 ) -> Rendering:
@@ -95,15 +109,17 @@ def prepare(
         raise RecipeError(f"the recipe is of row {row} of {objective.together} in a batch of {shape}")
     precision = field(recipe, str, "environment", "precision")
     was_on = field(recipe, str, "environment", "device")
-    wanted = recipe["inputs"].get("init_sha256") if isinstance(recipe.get("inputs"), dict) else None
+    inputs = recipe["inputs"] if isinstance(recipe.get("inputs"), dict) else {}
+    wanted = inputs.get("init_sha256")
     network = model if model is not None else recorded_model(recipe, weights)
     check_weights(recipe, network, anyway=anyway)
     check_variant(recipe, network)
     if wanted is not None and init is None:
         raise RecipeError("the picture was started from another one; give it with --init FILE (init=)")
+    references = _references(inputs, pictures, config, network)
     try:
         run = RunConfig(device=device or same_device(was_on), precision=precision, batch_shape=shape)  # type: ignore[arg-type]
-        rendering = Rendering(network, objective, config, run, init=init)
+        rendering = Rendering(network, objective, config, run, init=init, references=references)
     except UsageError as error:
         raise RecipeError(f"the recipe cannot be carried out: {error}") from error
     if rendering.plan.rows != objective.together:
@@ -121,6 +137,24 @@ def compare(recipe: dict[str, Any], rendering: Rendering) -> Rerun:
     result = recipe.get("result")
     same = isinstance(result, dict) and result.get("pixels_sha256") == pixels_sha256(picture.pixels)
     return Rerun(picture, same, differences(recipe, rendering.plan.model, rendering.arithmetic))
+
+
+def _references(
+    inputs: dict[str, Any], pictures: Sequence[Tensor], config: RenderConfig, model: Model
+) -> dict[str, Tensor]:
+    """The pictures that the target looks at, by name; RecipeError when one is not among those given."""
+    named = inputs.get("references", {})
+    if not isinstance(named, dict) or not all(isinstance(sha256, str) for sha256 in named.values()):
+        raise RecipeError(f"the recipe's inputs.references must be names and SHA-256 sums, got {named!r:.80}")
+    size, channels = config.canvas(model.spec.size), model.spec.channels
+    known = {digest(picture, size, channels): picture for picture in pictures} if named else {}
+    missing = next((name for name, sha256 in named.items() if sha256 not in known), None)
+    if missing is not None:
+        raise RecipeError(
+            f"the picture {missing!r} that the target looks at (sha256 {named[missing]:.{DIGITS}}) is not among those "
+            "given; add it with --input FILE (pictures=)"
+        )
+    return {name: known[sha256] for name, sha256 in named.items()}
 
 
 def _check_numbers(config: RenderConfig, shape: int) -> None:

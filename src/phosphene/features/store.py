@@ -141,9 +141,9 @@ class Store:
     def _same_run(self, recipe: dict[str, Any]) -> bool:
         """Whether a picture in the folder is of this rendering, and not left there by an earlier one."""
         run = self.run
-        found = (recipe["model"], recipe["method"], recipe["environment"]["precision"], recipe["inputs"]["init_sha256"])
+        found = (recipe["model"], recipe["method"], recipe["environment"]["precision"], recipe["inputs"])
         shape = run.get("batch_shape") in (None, recipe["batch_shape"])
-        return shape and found == (run["model"], run["method"], run["precision"], run["init_sha256"])
+        return shape and found == (run["model"], run["method"], run["precision"], run["inputs"])
 
 
 def _digests(run: dict[str, Any]) -> dict[str, str]:

@@ -27,12 +27,19 @@ FACTORS = (4, 8, 16)  # how much coarser the shared parts are than the picture
 
 
 class Shared(Signal):
-    """Rows of `own` with shared parts `factors` times coarser than the picture; size, colors and start are own's."""
+    """Rows of `own` with shared parts `factors` times coarser than the picture; size, colors and start are own's.
 
-    def __init__(self, own: Signal, *, factors: Sequence[int] = FACTORS) -> None:
+    group: rows of a family, of which several may follow each other; all rows when left out. Rows behind the last whole
+    family, which fill up a batch, have a common part each.
+    """
+
+    def __init__(self, own: Signal, *, factors: Sequence[int] = FACTORS, group: int | None = None) -> None:
         super().__init__(own.rows, channels=own.channels, size=own.size, alpha=own.alpha, clamped=own.clamped)
         if not factors or min(factors) < 1:
             raise UsageError(f"shared parts are 1 or more times coarser than the picture, got {tuple(factors)}")
+        self.group = own.rows if group is None else group
+        if not 1 <= self.group <= own.rows:
+            raise UsageError(f"a family of {self.group} does not fit into {own.rows} rows")
         self.own = own
         self.basis = own.basis
         height, width = own.size
@@ -40,8 +47,15 @@ class Shared(Signal):
         self.parts = nn.ParameterList(torch.zeros(own.rows, own.shape[1], *size) for size in sizes)
 
     def linear(self) -> Tensor:
-        common = [enlarged(part.mean(0, keepdim=True), self.size) for part in self.parts]
-        return self.own.linear() + torch.stack(common).sum(0)
+        common = torch.stack([enlarged(self._averaged(part), self.size) for part in self.parts]).sum(0)
+        families = self.rows // self.group
+        spread = [common[:families].repeat_interleave(self.group, 0), common[families:]]
+        return self.own.linear() + torch.cat(spread)
+
+    def _averaged(self, part: Tensor) -> Tensor:
+        """(b, c, h, w) -> the mean of each family, and behind them the rows that belong to none."""
+        whole = self.rows - self.rows % self.group
+        return torch.cat([part[:whole].view(-1, self.group, *part.shape[1:]).mean(1), part[whole:]])
 
     def write(self, linear: Tensor) -> None:
         for part in self.parts:

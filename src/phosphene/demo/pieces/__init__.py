@@ -1,7 +1,18 @@
 """The pieces of the demo, in the order of the page. A new one is a file here and an entry in `PIECES`."""
 
 from phosphene.demo.piece import Piece
-from phosphene.demo.pieces import animation, classes, layer, logit_or_probability, reconstruct, silent, style
+from phosphene.demo.pieces import (
+    animation,
+    classes,
+    diversity,
+    dream,
+    layer,
+    logit_or_probability,
+    reconstruct,
+    signals,
+    silent,
+    style,
+)
 
 PIECES: tuple[Piece, ...] = (
     classes.PIECE,
@@ -9,6 +20,9 @@ PIECES: tuple[Piece, ...] = (
     logit_or_probability.PIECE,
     silent.PIECE,
     animation.PIECE,
+    diversity.PIECE,
+    signals.PIECE,
+    dream.PIECE,
     style.PIECE,
     reconstruct.PIECE,
 )
