@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from phosphene.engine import Step as Step
     from phosphene.engine import optimize as optimize
     from phosphene.errors import PhospheneError as PhospheneError
+    from phosphene.examples.config import ScanConfig as ScanConfig
+    from phosphene.examples.index import Index as Index
+    from phosphene.examples.index import merge as merge
+    from phosphene.examples.scan import scan as scan
     from phosphene.features.picture import Picture as Picture
     from phosphene.features.picture import Sheet as Sheet
     from phosphene.features.render import Rendering as Rendering
@@ -87,6 +91,9 @@ _HOME = {
     "deepdream.config": ("DreamConfig",),
     "engine": ("Step", "optimize"),
     "errors": ("PhospheneError",),
+    "examples.config": ("ScanConfig",),
+    "examples.index": ("Index", "merge"),
+    "examples.scan": ("scan",),
     "features.picture": ("Picture", "Sheet"),
     "features.render": ("Rendering", "render"),
     "features.rerun": ("rerun",),

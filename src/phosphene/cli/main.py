@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from phosphene.cli import demo, dream, inspect, natural, reconstruct, render, rerun, style, texture, tradeoff
+from phosphene.cli import demo, dream, inspect, natural, reconstruct, render, rerun, scan, style, texture, tradeoff
 from phosphene.cli.allocator import keep_freed_memory
 from phosphene.errors import EXIT_FAILED, EXIT_USAGE, PhospheneError
 from phosphene.files import reason
@@ -36,6 +36,9 @@ COMMANDS = (
     texture.texture,
     tradeoff.tradeoff,
     style.style,
+    scan.scan,
+    scan.merge,
+    scan.examples,
     inspect.models,
     inspect.layers,
     inspect.classify,

@@ -119,7 +119,9 @@ class Covered:
         ranges: list[tuple[int, int]] = []
         for first, end in sorted((*self.ranges, *other.ranges)):
             if ranges and first < ranges[-1][1]:
-                raise UsageError(f"both indexes hold pictures {first} to {min(end, ranges[-1][1]) - 1} of the same data")
+                raise UsageError(
+                    f"both indexes hold pictures {first} to {min(end, ranges[-1][1]) - 1} of the same data"
+                )
             if ranges and first == ranges[-1][1]:
                 ranges[-1] = (ranges[-1][0], end)
             else:
@@ -163,7 +165,9 @@ class Header:
 def _difference(a: Any, b: Any) -> str:
     if isinstance(a, tuple):
         return f"{_names(a)}, not {_names(b)}"
-    return ", ".join(f"{name} {x}, not {y}" for (name, x), y in zip(vars(a).items(), vars(b).values()) if x != y)
+    return ", ".join(
+        f"{name} {x}, not {y}" for (name, x), y in zip(vars(a).items(), vars(b).values(), strict=True) if x != y
+    )
 
 
 def _names(layers: tuple[LayerHeader, ...]) -> str:

@@ -111,7 +111,9 @@ class Index:
         for layer in self.header.layers:
             if name == layer.name or name in layer.aliases:
                 return layer
-        raise unknown("layer", name, "the index", [*self.layers, *(a for one in self.header.layers for a in one.aliases)])
+        raise unknown(
+            "layer", name, "the index", [*self.layers, *(a for one in self.header.layers for a in one.aliases)]
+        )
 
     def top(self, layer: str, unit: int, *, k: int = 9) -> Examples:
         """The k pictures with the highest scores, best first. Raises UsageError for a k above what the index keeps."""
@@ -203,7 +205,7 @@ class Index:
             raise UsageError(f"no unit {unit} in {found.name} of the index: it has units 0..{found.units - 1}")
         if not 1 <= k <= self.header.kept.top:
             raise UsageError(f"k is 1 to {self.header.kept.top} in this index, got {k}; scan with top={k} for more")
-        return self.columns(layer).start + unit
+        return int(self.columns(layer).start) + unit
 
     def _examples(
         self, layer: str, unit: int, what: str, scores: Scores, numbers: Numbers, places: Places, k: int
@@ -219,7 +221,7 @@ class Index:
 def merge(first: Index, *others: Index) -> Index:
     """One index of the pictures of several: the same to the bit in whatever order, and as from one scan of all.
 
-    Raises IndexFileError for indexes of other networks, layers or settings, UsageError where they hold the same pictures.
+    Raises IndexFileError for indexes of other networks, layers or settings, UsageError where pictures are in both.
     """
     return _halves([first, *others])
 

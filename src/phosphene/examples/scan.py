@@ -167,7 +167,7 @@ class Scan:
         return columns
 
     def _units(self) -> int:
-        return max(one.stop for one in self.columns.values())
+        return sum(one.stop - one.start for one in self.columns.values())
 
     def _header(self, model: Model) -> Header:
         found = [model.layers[name] for name in self.names]
@@ -230,6 +230,3 @@ def exact_arithmetic() -> Iterator[None]:
     """Full float32 and one choice of kernel on CUDA: TF32 would move scores by 1e-3, a search among kernels more."""
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         yield
-
-
-

@@ -54,7 +54,9 @@ def load(folder: Path) -> tuple[Header, Tally]:
     """Read an index. Raises IndexFileError when it is absent, damaged or of a newer version."""
     file = folder / HEADER
     if not exists(folder):
-        raise IndexFileError(f"no index in '{folder}': it has no {HEADER}; make one with phosphene scan --out '{folder}'")
+        raise IndexFileError(
+            f"no index in '{folder}': it has no {HEADER}; make one with phosphene scan --out '{folder}'"
+        )
     try:
         text = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:

@@ -107,11 +107,14 @@ class Tally:
 
     def numbers(self) -> Numbers:
         """The numbers of all pictures that the tally refers to, ascending."""
-        every = np.unique(np.concatenate([part.numbers.ravel() for part in (self.top, self.bottom, self.sample)]))
-        return every[every != NO_PICTURE]
+        every: Numbers = np.unique(
+            np.concatenate([part.numbers.ravel() for part in (self.top, self.bottom, self.sample)])
+        )
+        found: Numbers = every[every != NO_PICTURE]
+        return found
 
     def renumbered(self, old: Numbers, new: Numbers) -> Self:
-        """A copy in its normal form (the sample in order) with other numbers: old (ascending) become new (ascending)."""
+        """A copy in its normal form (the sample in order) with other numbers: old become new, both ascending."""
         classes = {name: ClassSum(one.count, one.sums.copy()) for name, one in self.classes.items()}
         return type(self)(
             self.count,
@@ -156,17 +159,13 @@ class Tally:
             name: Ranked(sign, of[f"{name}.scores"], widen(of[f"{name}.pictures"]), of[f"{name}.positions"])
             for name, sign in (("top", 1), ("bottom", -1))
         }
-        sample = Sample(
-            of["sample.hashes"], widen(of["sample.pictures"]), of["sample.scores"], of["sample.positions"]
-        )
+        sample = Sample(of["sample.hashes"], widen(of["sample.pictures"]), of["sample.scores"], of["sample.positions"])
         found = cls(count, ranks["top"], ranks["bottom"], sample, of["sums"], of["squares"], of["histogram"])
         expected = cls.empty(units, k=ranks["top"].scores.shape[1], sample=len(sample.hashes)).arrays()
         for name, value in expected.items():
             if of[name].shape != value.shape or of[name].dtype != value.dtype:
                 raise ValueError(f"{name} is {of[name].dtype} {of[name].shape}")
-        for name, number, sums in zip(
-            classes, of.get("classes.counts", ()), of.get("classes.sums", ()), strict=True
-        ):
+        for name, number, sums in zip(classes, of.get("classes.counts", ()), of.get("classes.sums", ()), strict=True):
             found.classes[name] = ClassSum(int(number), sums)
         return found
 

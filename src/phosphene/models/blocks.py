@@ -33,9 +33,7 @@ def blocks(model: Model) -> tuple[str, ...]:
         opened |= wrappers
 
 
-def _outermost(
-    modules: dict[str, nn.Module], opened: set[str], readable: set[str], inside: str = ""
-) -> Iterator[str]:
+def _outermost(modules: dict[str, nn.Module], opened: set[str], readable: set[str], inside: str = "") -> Iterator[str]:
     """Names of the blocks below the module `inside`."""
     for child, _ in modules[inside].named_children():
         name = f"{inside}.{child}" if inside else child
