@@ -48,9 +48,7 @@ def plainly(model: Model, root: Path, layers: tuple[str, ...]) -> dict[str, tupl
     return {name: (keys, np.array(scores[name]), np.array(places[name])) for name in layers}
 
 
-def test_examples_are_those_of_a_full_computation_and_a_sort(
-    found: Index, photographs: Path, network: Model
-) -> None:
+def test_examples_are_those_of_a_full_computation_and_a_sort(found: Index, photographs: Path, network: Model) -> None:
     for name, (keys, scores, places) in plainly(network, photographs, LAYERS).items():
         width = network.layers[name].spatial[-1] if network.layers[name].spatial else 0
         for unit in range(0, scores.shape[1], 7):
@@ -70,7 +68,12 @@ def test_examples_are_those_of_a_full_computation_and_a_sort(
 
 def test_statistics_are_those_of_all_scores(found: Index, photographs: Path, network: Model) -> None:
     _, scores, _ = plainly(network, photographs, ("features.12",))["features.12"]
-    groups = np.array([key.split("/")[0] for key in sorted(f.relative_to(photographs).as_posix() for f in photographs.rglob("*.JPEG"))])  # noqa: E501
+    groups = np.array(
+        [
+            key.split("/")[0]
+            for key in sorted(f.relative_to(photographs).as_posix() for f in photographs.rglob("*.JPEG"))
+        ]
+    )
     for unit in (0, 7, 200, 511):
         mine, facts = scores[:, unit].astype(np.float64), found.statistics("features.12", unit)
         assert facts.count == 60
@@ -93,9 +96,7 @@ def test_statistics_are_those_of_all_scores(found: Index, photographs: Path, net
 def test_seven_shards_merged_in_any_order_and_any_pairing_are_one_scan(
     found: Index, photographs: Path, network: Model, content: Content
 ) -> None:
-    parts = [
-        scan(network, photographs, layers=LAYERS, config=replace(SMALL, shard=f"{i}/7")) for i in range(1, 8)
-    ]
+    parts = [scan(network, photographs, layers=LAYERS, config=replace(SMALL, shard=f"{i}/7")) for i in range(1, 8)]
     whole = content(found)
     random.Random(3).shuffle(parts)
     assert content(merge(*parts)) == whole
@@ -179,7 +180,9 @@ def dots(folder: Path, levels: dict[str, tuple[int, int, int]]) -> Path:
 
 
 def test_planted_dots_are_found_with_their_places_and_ties_go_by_key(tmp_path: Path) -> None:
-    folder = dots(tmp_path / "d", {"c.png": (200, 1, 6), "a.png": (200, 5, 2), "b.png": (90, 7, 7), "e.png": (30, 0, 3)})
+    folder = dots(
+        tmp_path / "d", {"c.png": (200, 1, 6), "a.png": (200, 5, 2), "b.png": (90, 7, 7), "e.png": (30, 0, 3)}
+    )
     index = scan(echo(), folder, layers=["mix"], config=ScanConfig(batch=3))
     best = index.top("mix", 0, k=9)
     assert [(one.key, one.position) for one in best] == [
@@ -225,7 +228,7 @@ def test_an_index_of_another_scan_is_not_overwritten(tmp_path: Path) -> None:
     out = tmp_path / "index"
     scan(echo(), folder, layers=["mix"], out=out)
     before = {file.name: file.read_bytes() for file in out.iterdir()}
-    with pytest.raises(IndexFileError, match="other layers or settings.*--fresh"):
+    with pytest.raises(IndexFileError, match=r"other layers or settings.*--fresh"):
         scan(echo(), folder, layers=["output"], out=out)
     with pytest.raises(IndexFileError, match="other pictures"):
         scan(echo(), dots(tmp_path / "e", {"z.png": (1, 0, 0)}), layers=["mix"], out=out)
@@ -268,9 +271,9 @@ def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, object], 
 
 
 def test_unknown_layers_and_units_are_refused_with_what_there_is(found: Index, network: Model, tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="features.12"):
+    with pytest.raises(UnknownNameError, match=r"features\.12"):
         scan(network, "textures:3", layers=["features.121"])
-    with pytest.raises(UnknownNameError, match="features.12"):
+    with pytest.raises(UnknownNameError, match=r"features\.12"):
         found.top("features.122", 0)
     with pytest.raises(UsageError, match=r"no unit 512 in features.12 of the index: it has units 0..511"):
         found.top("features.12", 512)
@@ -280,5 +283,5 @@ def test_unknown_layers_and_units_are_refused_with_what_there_is(found: Index, n
     with pytest.raises(UsageError, match="no pictures in"):
         scan(network, tmp_path / "empty")
     (tmp_path / "empty" / "a.png").write_text("not a picture")
-    with pytest.raises(PhospheneError, match="none of 1 pictures can be read; the first: a.png"):
+    with pytest.raises(PhospheneError, match=r"none of 1 pictures can be read; the first: a.png"):
         scan(network, tmp_path / "empty", layers=["output"])

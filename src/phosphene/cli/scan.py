@@ -74,9 +74,9 @@ def scan(
     if model is None:
         told(screen, "phosphene scan", "--data DIR")
     network = opened.open(model or DEFAULT_MODEL)
-    ensure_folder(out.parent)
     names = [name.strip() for name in layers.split(",")] if layers else None
     work = Scan(network, data, layers=names, config=config, out=out, fresh=fresh, device=device, seed=seed)
+    ensure_folder(out)
     total = work.end - work.first
     again = f", {work.found} of them done" if work.found else ""
     screen.say(f"{network.name}: {len(work.names)} layers, {work.tally.units} units, {total} pictures{again}")
@@ -133,7 +133,7 @@ def report(work: Scan, seconds: float, screen: Screen) -> None:
 
 
 def merge(
-    index: tuple[Path, ...],
+    index: tuple[Path, ...] = (),
     /,
     *,
     out: Annotated[Path, Parameter(group="Output")],
@@ -208,7 +208,6 @@ def examples(
     if not target:
         raise UsageError(f"no unit: phosphene examples {index} LAYER:UNIT; its layers are {', '.join(found.layers)}")
     units = list(dict.fromkeys(one for text in target for one in units_of(found, text)))
-    ensure_folder(out)
     results = []
     for layer, unit in units:
         sheet = examples_sheet(found, layer, unit, data, seed=seed)
