@@ -60,20 +60,12 @@ def test_examples_are_those_of_a_full_computation_and_a_sort(found: Index, photo
                     assert one.score == pytest.approx(float(mine[i]), abs=close)
                     at = keys.index(one.key)  # the one expected, or one whose score is the same but for rounding
                     assert one.key == keys[i] or abs(mine[at] - mine[i]) <= close
-                    if width:
-                        assert one.position == divmod(int(places[name_at := at, unit]), width), name_at
-                    else:
-                        assert one.position is None
+                    assert one.position == (divmod(int(places[at, unit]), width) if width else None)
 
 
 def test_statistics_are_those_of_all_scores(found: Index, photographs: Path, network: Model) -> None:
-    _, scores, _ = plainly(network, photographs, ("features.12",))["features.12"]
-    groups = np.array(
-        [
-            key.split("/")[0]
-            for key in sorted(f.relative_to(photographs).as_posix() for f in photographs.rglob("*.JPEG"))
-        ]
-    )
+    keys, scores, _ = plainly(network, photographs, ("features.12",))["features.12"]
+    groups = np.array([key.split("/")[0] for key in keys])
     for unit in (0, 7, 200, 511):
         mine, facts = scores[:, unit].astype(np.float64), found.statistics("features.12", unit)
         assert facts.count == 60
@@ -114,7 +106,8 @@ def test_a_score_does_not_depend_on_the_pictures_beside_it(photographs: Path, ne
         scan(network, photographs, layers=["features.12"], config=replace(few, shard=f"{i}/60")) for i in (5, 23, 60)
     ]
     together = scan(network, photographs, layers=["features.12"], config=few)
-    rows = {together.header.keys[n]: row for n, row in zip(together.tally.sample.numbers, together.tally.sample.scores)}  # noqa: B905
+    drawn = together.tally.sample
+    rows = {together.header.keys[n]: row for n, row in zip(drawn.numbers, drawn.scores, strict=True)}
     for one in alone:
         assert np.array_equal(one.tally.sample.scores[0], rows[one.header.keys[0]])
 

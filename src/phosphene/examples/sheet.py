@@ -9,12 +9,14 @@ Pictures are shown as the network saw them, resized and cropped.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from phosphene.contact import contact_sheet
 from phosphene.errors import UsageError
@@ -55,7 +57,7 @@ def examples_sheet(index: Index, layer: str, unit: int, data: Any, *, seed: int 
         labels += [(f"{word}  {one.score:.4g}", PurePosixPath(one.key).name) for one in row]
         if name == "maximum" and found.field is not None:
             crops = [_crop(picture, one, found, header.model) for picture, one in zip(seen, row, strict=True)]
-            pictures += crops
+            pictures += _enlarged(crops, max(max(picture.shape[1:]) for picture in seen))
             labels += [_where(one, crop) for one, crop in zip(row, crops, strict=True)]
     title = f"{header.model.name} · {described(index, layer, unit)}\n{told(index, layer, unit)}"
     return contact_sheet(pictures, labels, columns=columns, title=title)
@@ -96,6 +98,15 @@ def _crop(picture: Tensor, one: Example, layer: LayerHeader, model: ModelHeader)
     spec = replace(_spec(model), size=(height, width))
     y0, x0, y1, x1 = crop_box(as_layer, one.position or (0, 0), spec, field=layer.field)
     return picture[:, y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+
+
+def _enlarged(crops: Sequence[Tensor], side: int) -> list[Tensor]:
+    """The crops at one scale, the largest as large as the pictures above them."""
+    scale = side / max(max(crop.shape[1:]) for crop in crops)
+    sizes = [[max(1, round(length * scale)) for length in crop.shape[1:]] for crop in crops]
+    return [
+        interpolate(crop[None], size, mode="bicubic").clamp(0, 1)[0] for crop, size in zip(crops, sizes, strict=True)
+    ]
 
 
 def _where(one: Example, crop: Tensor) -> tuple[str, str]:
