@@ -78,7 +78,7 @@ class Tally:
         self.sums += exact.digits(values, exact.WIDE).sum(0)
         self.squares += exact.digits(values**2, exact.WIDE).sum(0)
         flat = np.arange(self.units) * BINS + bins(scores)
-        self.histogram += np.bincount(flat.ravel(), minlength=self.histogram.size).reshape(-1, BINS).astype(np.int32)
+        np.add.at(self.histogram.reshape(-1), flat.ravel(), 1)
         if any(name is not None for name in classes):
             self._add_classes(exact.digits(np.maximum(values, 0), exact.NARROW), classes)
 
