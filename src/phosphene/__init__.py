@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from phosphene.engine import Step as Step
     from phosphene.engine import optimize as optimize
     from phosphene.errors import PhospheneError as PhospheneError
+    from phosphene.examples.config import ScanConfig as ScanConfig
+    from phosphene.examples.index import Index as Index
+    from phosphene.examples.index import merge as merge
+    from phosphene.examples.scan import scan as scan
     from phosphene.features.grid import Grid as Grid
     from phosphene.features.grid import activation_grid as activation_grid
     from phosphene.features.picture import Picture as Picture
@@ -97,6 +101,9 @@ _HOME = {
     "engine": ("Step", "optimize"),
     "errors": ("PhospheneError",),
     "features.grid": ("Grid", "activation_grid"),
+    "examples.config": ("ScanConfig",),
+    "examples.index": ("Index", "merge"),
+    "examples.scan": ("scan",),
     "features.picture": ("Picture", "Sheet"),
     "features.render": ("Rendering", "render"),
     "features.rerun": ("rerun",),

@@ -27,7 +27,7 @@ from phosphene.models import classify as classified
 from phosphene.models.table import layer_table
 from phosphene.recipe import RunConfig
 
-EXTRAS = {"timm": "timm", "soundfile": "audio", "ray": "ray", "fastapi": "web", "av": "video"}
+EXTRAS = {"timm": "timm", "soundfile": "audio", "ray": "ray", "fastapi": "web", "av": "video", "datasets": "datasets"}
 
 
 def models(query: str = "", /, *, as_json: Json = False, quiet: Quiet = False) -> int:

@@ -9,10 +9,10 @@ pooling or in the scale of its channels: it says so in `variant`, which every re
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,10 @@ from phosphene.models.labels import find_label
 from phosphene.models.redirect import Redirect
 from phosphene.models.spec import InputSpec, Layer, WeightsInfo
 from phosphene.models.table import layer_table
-from phosphene.models.tap import OUTPUT, activations, has_nonfinite
+from phosphene.models.tap import OUTPUT, activations, has_nonfinite, readings
 from phosphene.recipe import to_json
+
+R = TypeVar("R")
 
 
 class Model:
@@ -125,13 +127,29 @@ class Model:
         through. Names are given back as they were asked for, aliases too; layers in `channel_scales` come scaled.
         """
         found = {name: self.find_layer(name) for name in layers}
-        layout = self.memory_format if pictures.dim() == 4 else torch.contiguous_format
-        seen = self.gradient.at_picture(pictures)
-        x: Tensor = Normalize.apply(seen, *self._affine(pictures), self.dtype, layout)
+        x = self._entering(pictures)
         smoothed = Smoothed(self.gradient) if self.gradient != PLAIN else nullcontext()
         with smoothed, Redirect(redirect) if redirect is not None else nullcontext():
             values = activations(self.net, x, found.values())
         return {name: self._scaled(values[layer.name], layer.name) for name, layer in found.items()}
+
+    def readings(self, pictures: Tensor, layers: Collection[str], read: Callable[[Layer, Tensor], R]) -> dict[str, R]:
+        """What `read` makes of the activations (b, c, *space) of each layer, {its dotted name: it}, as they pass by.
+
+        Nothing else is kept of them, so that many large layers cost no memory. `read` must not keep the tensor.
+        """
+
+        def scaled(layer: Layer, value: Tensor, last: bool) -> R:
+            return read(layer, self._scaled(value, layer.name))
+
+        return readings(self.net, self._entering(pictures), [self.find_layer(name) for name in layers], scaled)
+
+    def _entering(self, pictures: Tensor) -> Tensor:
+        """Pictures in [0, 1] as they enter the network: normalised, in its number format and memory layout."""
+        layout = self.memory_format if pictures.dim() == 4 else torch.contiguous_format
+        seen = self.gradient.at_picture(pictures)
+        x: Tensor = Normalize.apply(seen, *self._affine(pictures), self.dtype, layout)
+        return x
 
     def _scaled(self, value: Tensor, layer: str) -> Tensor:
         """The activations (b, c, *space) of a layer times the scales of its channels, if it has any."""

@@ -27,18 +27,19 @@ PIL_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resamplin
 Prediction = tuple[int, str, float, float]  # class index, label, probability, logit
 
 
-def to_input(picture: Image.Image | Tensor, spec: InputSpec) -> Tensor:
+def to_input(picture: Image.Image | Tensor, spec: InputSpec, *, whole: bool = False) -> Tensor:
     """A picture (1, c, h, w) in [0, 1] of `spec`'s size and channels: resized by its short side, center cropped.
 
     picture: a PIL image, RGB or grayscale, or a float tensor (c, h, w) or (1, c, h, w) in [0, 1]. Color becomes
-    luminance for a network with one channel, gray is repeated for one with three.
+    luminance for a network with one channel, gray is repeated for one with three. whole: nothing is cut off.
     Raises UsageError for any other number of channels. A crop larger than the resized picture is filled up with black.
     """
     if isinstance(picture, Image.Image):
         resized = _from_pil(picture.resize(_resized(picture.size[::-1], spec)[::-1], PIL_FILTERS[spec.interpolation]))
     else:
         resized = _resize_tensor(_single(picture), spec)
-    return _center_crop(_with_channels(resized, spec.channels), spec.size)
+    fitting = _with_channels(resized, spec.channels)
+    return fitting.contiguous() if whole else _center_crop(fitting, spec.size)
 
 
 def classify(model: Model, x: Tensor, k: int = 5) -> list[Prediction]:

@@ -10,9 +10,9 @@ Rejected: replacing modules or setting `inplace=False` (it changes what a residu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ from phosphene.errors import PhospheneError, UsageError
 from phosphene.models.spec import Layer
 
 OUTPUT = "output"  # the layer name of what the network itself returns
+
+R = TypeVar("R")
 
 
 class _Seen(BaseException):
@@ -50,9 +52,20 @@ def activations(net: nn.Module, x: Tensor, layers: Collection[Layer]) -> dict[st
 
     A module that is called more than once in a pass gives its last call. Gradients flow to x, never to weights.
     """
+    return readings(net, x, layers, lambda layer, value, last: value if last else value.clone())
+
+
+def readings(
+    net: nn.Module, x: Tensor, layers: Collection[Layer], read: Callable[[Layer, Tensor, bool], R]
+) -> dict[str, R]:
+    """What `read` makes of the activations of `layers`, {name: it}, while the network runs.
+
+    read: called with (layer, value (b, c, *space), whether the network ends here). Unless it does, the network may
+    overwrite the value afterwards, so what is kept must be a copy or a summary.
+    """
     wanted = {layer.name: layer for layer in layers if layer.name != OUTPUT}
     whole = len(wanted) < len({layer.name for layer in layers})
-    seen: dict[str, Tensor] = {}
+    seen: dict[str, R] = {}
     calls = dict.fromkeys(wanted, 0)
     handles = []
 
@@ -61,7 +74,7 @@ def activations(net: nn.Module, x: Tensor, layers: Collection[Layer]) -> dict[st
             calls[layer.name] += 1
             value = to_channels_first(first_tensor(output), layer)
             last = not whole and all(calls[name] >= wanted[name].calls for name in wanted)
-            seen[layer.name] = value if last else value.clone()
+            seen[layer.name] = read(layer, value, last)
             if last:
                 raise _Seen
 
@@ -82,7 +95,7 @@ def activations(net: nn.Module, x: Tensor, layers: Collection[Layer]) -> dict[st
         raise PhospheneError(f"layer {missing[0]!r} was not reached in the forward pass")
     for layer in layers:
         if layer.name == OUTPUT:
-            seen[OUTPUT] = to_channels_first(first_tensor(output), layer)
+            seen[OUTPUT] = read(layer, to_channels_first(first_tensor(output), layer), True)
     return seen
 
 

@@ -1,0 +1,55 @@
+"""The settings of a scan. As in `recipe.py`, flags, Python defaults and the index's header are made from these."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from phosphene.errors import UsageError
+
+MAX_EXAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class ScanConfig:
+    """What a scan keeps of a data set, and how it goes through it."""
+
+    top: int = 16
+    """How many of the highest and of the lowest scores are kept for each unit."""
+    sample: int = 256
+    """Pictures drawn from the data set for what lies between; all their scores are kept."""
+    whole: bool = False
+    """Show the network the full picture, not its center. One picture at a time; for networks that take any size."""
+    classes: bool = True
+    """Keep the mean score of each class, where the data has classes: 16 bytes for each class and unit."""
+    limit: int | None = None
+    """Look at so many pictures only, evenly spread over the data."""
+    shard: str | None = None
+    """I/N: the I-th of N equal parts of the data, for `phosphene merge`."""
+    batch: int = 16
+    """Pictures that go through the network at once, a fixed shape: it decides about the last bit of a score."""
+    workers: int | None = None
+    """Threads that decode pictures; one for each core when left out."""
+    checkpoint_every: float = 60.0
+    """Seconds between checkpoints in --out; 0 writes none."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("top", 1), ("sample", 1), ("batch", 1), ("limit", 1), ("workers", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UsageError(f"{name} must be at least {least}, got {value}")
+        if max(self.top, self.sample) > MAX_EXAMPLES:
+            raise UsageError(f"top and sample may be {MAX_EXAMPLES} at most, got {max(self.top, self.sample)}")
+        if not self.checkpoint_every >= 0:
+            raise UsageError(f"checkpoint_every must not be negative, got {self.checkpoint_every}")
+        self.part(1)
+
+    def part(self, size: int) -> tuple[int, int]:
+        """(first, end) of the pictures of this shard, of a data set of `size`."""
+        if self.shard is None:
+            return 0, size
+        match = re.fullmatch(r"(\d+)/(\d+)", self.shard)
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise UsageError(f"shard is I/N with I from 1 to N, such as 3/7; got {self.shard!r}")
+        one, all_ = int(match[1]), int(match[2])
+        return (one - 1) * size // all_, one * size // all_

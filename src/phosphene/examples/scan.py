@@ -1,0 +1,232 @@
+"""`scan`: every unit of a network over a data set, in one pass and constant memory.
+
+Threads decode, the network reads, the tally keeps. Batches have one fixed shape, the last one filled up with black,
+because kernels round differently for other shapes: so a score depends on its picture alone, and neither on sharding
+nor on interruption. `Scan` is an iterator of `Scanned`; `scan` is the loop around it. With `out` the index is written
+there every so often, and a scan that finds its own unfinished index there goes on where that ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from phosphene.engine.batching import find_device
+from phosphene.errors import PhospheneError
+from phosphene.examples.config import ScanConfig
+from phosphene.examples.data import Subset, encoded, fingerprint, open_data, places
+from phosphene.examples.feed import Decoded, decoded
+from phosphene.examples.header import Covered, Header, IndexFileError, Kept, LayerHeader, ModelHeader, Skipped
+from phosphene.examples.index import Index, indexed
+from phosphene.examples.reading import read
+from phosphene.examples.store import exists
+from phosphene.examples.tally import Tally
+from phosphene.models import Model, to_input
+from phosphene.models.blocks import blocks
+from phosphene.models.receptive import measure
+from phosphene.models.tap import OUTPUT
+from phosphene.seeds import key as hashed
+
+AHEAD = 3  # batches of pictures that may wait, decoded, for the network
+DEFAULTS = ScanConfig()
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A batch is done. done, total: pictures of this scan, skipped ones too. found: what was done by an earlier run."""
+
+    done: int
+    total: int
+    found: int
+    skipped: int
+
+
+class Scan:
+    """A scan that yields `Scanned` after each batch; `index()` is what was found so far.
+
+    model: any `Model`. data: whatever `open_data` takes. layers: names or aliases; all blocks and the output when left
+    out. out: folder of the index, which is resumed where it is unfinished. fresh: start over even so. seed: of
+    `textures`. Raises UsageError for empty data and unknown layers, IndexFileError when `out` holds another scan.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Any,
+        *,
+        layers: Sequence[str] | None = None,
+        config: ScanConfig = DEFAULTS,
+        out: str | Path | None = None,
+        fresh: bool = False,
+        device: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        self.config, self.out = config, Path(out) if out is not None else None
+        self.device = find_device(device)
+        names = [model.find_layer(name).name for name in layers] if layers else [*blocks(model), OUTPUT]
+        self.names = [name for name in model.layers if name in set(names)]
+        opened = open_data(data, size=max(model.spec.size), seed=seed)
+        self.data = Subset(opened, config.limit) if config.limit else opened
+        self.first, self.end = config.part(len(self.data))
+        self.print = fingerprint(self.data)
+        layout = torch.channels_last if self.device.type in ("cpu", "cuda") else torch.contiguous_format
+        self.model = model.prepared(self.device, memory_format=layout)
+        if self.model is not model:
+            self.model.memory_format = layout
+        self.columns = self._columns(model)
+        earlier = self._earlier(model) if not fresh else None
+        self.header = earlier.header if earlier is not None else self._header(model)
+        self.tally = Tally.empty(self._units(), k=config.top, sample=config.sample)
+        self.done = self.first
+        if earlier is not None:
+            self._resume(earlier)
+        self.found = self.done - self.first
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End after the current batch."""
+        self._stopped = True
+
+    def __iter__(self) -> Iterator[Scanned]:
+        saved = time.monotonic()
+        whole = self.config.whole
+        size = 1 if whole else self.config.batch
+        feed = decoded(
+            self.data,
+            range(self.done, self.end),
+            lambda picture: to_input(picture, self.model.spec, whole=whole),
+            workers=self.config.workers,
+            ahead=max(AHEAD * size, AHEAD * 4),
+        )
+        batch: list[Decoded] = []
+        try:
+            for one in feed:
+                if one.pixels is None:
+                    self._skip(one.key, one.why)
+                else:
+                    batch.append(one)
+                if len(batch) < size and one.number + 1 < self.end:
+                    continue
+                if batch:
+                    self._take(batch, size)
+                batch, self.done = [], one.number + 1
+                yield Scanned(self.done - self.first, self.end - self.first, self.found, self.header.skipped.count)
+                if self._stopped:
+                    break
+                every = self.config.checkpoint_every
+                if self.out is not None and every and time.monotonic() - saved > every and self.done < self.end:
+                    self.index().save(self.out)
+                    saved = time.monotonic()
+        finally:
+            feed.close()  # type: ignore[attr-defined]
+        if self.out is not None:
+            self.index().save(self.out)
+
+    def index(self) -> Index:
+        """What was found in the pictures so far. Raises PhospheneError when none could be read."""
+        covered = Covered(self.print, len(self.data), ((self.first, self.done),) if self.done > self.first else ())
+        header = replace(self.header, covered=(covered,))
+        if not self.tally.count and self.done == self.end > self.first:
+            key, why = header.skipped.pictures[0]
+            raise PhospheneError(f"none of {header.skipped.count} pictures can be read; the first: {key}: {why}")
+        return indexed(header, self.tally, self.data.key, data=self.data)
+
+    def _take(self, batch: Sequence[Decoded], size: int) -> None:
+        """Show the network a batch, filled up with black, and add what it says to the tally."""
+        pixels = [one.pixels for one in batch if one.pixels is not None]
+        blank = [torch.zeros_like(pixels[0])] * (size - len(pixels))
+        hashes = np.array([hashed(0, encoded(one.key).hex(), "sample") for one in batch], np.int64)
+        numbers = np.array([one.number for one in batch], np.int64)
+        x: Tensor = torch.cat([*pixels, *blank]).to(self.device)
+        with exact_arithmetic():
+            seen = read(self.model, x, len(batch), self.columns, self.tally, self.tally.sample.enters(hashes))
+        for row, layer in seen.faults.items():
+            self._skip(batch[row].key, f"the response of {layer} is no number, or too large to be one")
+        sound = np.array([row for row in range(len(batch)) if row not in seen.faults], np.int64)
+        if len(sound):
+            classes = [batch[row].group if self.config.classes else None for row in sound]
+            self.tally.add(seen.scores[sound], seen.places[sound], numbers[sound], hashes[sound], classes)
+
+    def _skip(self, key: str, why: str) -> None:
+        self.header = replace(self.header, skipped=self.header.skipped.joined(Skipped(1, ((key, why),))))
+
+    def _columns(self, model: Model) -> dict[str, slice]:
+        columns, start = {}, 0
+        for name in self.names:
+            units = model.layers[name].channels
+            columns[name] = slice(start, start + units)
+            start += units
+        return columns
+
+    def _units(self) -> int:
+        return sum(one.stop - one.start for one in self.columns.values())
+
+    def _header(self, model: Model) -> Header:
+        found = [model.layers[name] for name in self.names]
+        fields = measure(self.model.net, found, model.spec)
+        layers = tuple(LayerHeader.of(layer, fields[layer.name]) for layer in found)
+        absent = tuple(sorted(getattr(self.data, "absent", ()))) if self.first == 0 else ()  # one shard tells of them
+        return Header(ModelHeader.of(model), layers, Kept.of(self.config), skipped=Skipped(len(absent), absent))
+
+    def _earlier(self, model: Model) -> Index | None:
+        """The unfinished index of this scan in `out`, if there is one."""
+        if self.out is None or not exists(self.out):
+            return None
+        where = f"index '{self.out}'"
+        hint = "choose another --out, or start over with --fresh"
+        try:
+            index = Index.load(self.out, model=model)
+        except IndexFileError as error:
+            raise IndexFileError(f"{error}; {hint}") from None
+        header = index.header
+        if [layer.name for layer in header.layers] != self.names or header.kept != Kept.of(self.config):
+            raise IndexFileError(f"{where} holds a scan of other layers or settings; {hint}")
+        known = [one for one in header.covered if (one.data, one.size) == (self.print, len(self.data))]
+        ranges = known[0].ranges if len(known) == len(header.covered) == 1 else ((-1, -1),)
+        if len(ranges) > 1 or any(first != self.first or end > self.end for first, end in ranges):
+            raise IndexFileError(f"{where} holds other pictures; {hint}")
+        return index
+
+    def _resume(self, earlier: Index) -> None:
+        """Go on where an index ends."""
+        header = earlier.header
+        numbers = places(self.data, header.keys)
+        old = np.arange(len(header.keys), dtype=np.int64)
+        self.tally = earlier.tally.renumbered(old, np.array([numbers[key] for key in header.keys], np.int64))
+        self.done = next((end for one in header.covered for _, end in one.ranges), self.first)
+
+
+def scan(
+    model: Model,
+    data: Any,
+    *,
+    layers: Sequence[str] | None = None,
+    config: ScanConfig = DEFAULTS,
+    out: str | Path | None = None,
+    fresh: bool = False,
+    device: str = "auto",
+    seed: int = 0,
+) -> Index:
+    """The index of a data set: for every unit of the layers its highest and lowest examples and its statistics.
+
+    As `Scan`, carried out at once. Raises PhospheneError when no picture can be read.
+    """
+    work = Scan(model, data, layers=layers, config=config, out=out, fresh=fresh, device=device, seed=seed)
+    for _ in work:
+        pass
+    return work.index()
+
+
+@contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """Full float32 and one choice of kernel on CUDA: TF32 would move scores by 1e-3, a search among kernels more."""
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        yield
