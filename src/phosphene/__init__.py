@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from phosphene.features.render import Rendering as Rendering
     from phosphene.features.render import render as render
     from phosphene.features.rerun import rerun as rerun
+    from phosphene.models import AudioSpec as AudioSpec
     from phosphene.models import InputSpec as InputSpec
+    from phosphene.models import LogMel as LogMel
     from phosphene.models import Model as Model
     from phosphene.models import average_pooling as average_pooling
     from phosphene.models import classify as classify
@@ -91,8 +93,8 @@ _HOME = {
     "features.render": ("Rendering", "render"),
     "features.rerun": ("rerun",),
     "models": (
-        "InputSpec", "Model", "average_pooling", "classify", "from_module", "known", "load", "mean_activations",
-        "normalize_activations", "style_layers", "to_input",
+        "AudioSpec", "InputSpec", "LogMel", "Model", "average_pooling", "classify", "from_module", "known", "load",
+        "mean_activations", "normalize_activations", "style_layers", "to_input",
     ),
     "objectives": (
         "Alignment", "Blur", "Border", "Caricature", "Channel", "Content", "Custom", "Direction", "Diversity",

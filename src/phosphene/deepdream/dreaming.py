@@ -155,7 +155,7 @@ class Dreaming:
         """(1, 3, h, w) what is dreamed on, at the size of the dream, on the device."""
         side = self.config.size
         if picture is None:
-            square = max(self.given.spec.size) if side is None else side
+            square = max(self.given.picture_spec.size) if side is None else side
             noise = Fourier(1, size=(square, square))
             noise.start(Generators(self.config.seed, [START]), NOISE)
             start: Tensor = noise().detach()

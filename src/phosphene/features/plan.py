@@ -55,7 +55,7 @@ def plan(model: Model, targets: str | Objective | Sequence[str | Objective], con
     if not asked:
         raise UsageError("nothing to render: give a target such as features.12:7")
     _refuse_nonfinite(config)
-    canvas = config.canvas(model.spec.size)
+    canvas = config.canvas(model.picture_spec.size)
     if canvas[0] * canvas[1] > MAX_PIXELS:
         raise UsageError(
             f"{canvas[0]} x {canvas[1]} is over {MAX_PIXELS // 1_000_000} megapixels; use a smaller --size"
@@ -148,7 +148,7 @@ def start_picture(init: Tensor | None, work: Plan) -> Tensor | None:
         return None
     if not SIGNALS[work.config.signal.signal].encodes:
         raise UsageError(f"a {work.config.signal.signal} cannot start from a picture; use fourier, pixels or laplacian")
-    channels = work.model.spec.channels
+    channels = work.model.picture_spec.channels
     x = init.float()
     if x.dim() != 3 or x.shape[0] not in (channels, channels + 1):
         raise UsageError(f"a start picture must be ({channels}, h, w), got {tuple(init.shape)}")
@@ -172,7 +172,7 @@ def _check_size(model: Model, rows: Objective, canvas: tuple[int, int], config: 
         raise PhospheneError(f"out of memory at one picture of {canvas[0]} x {canvas[1]}; use a smaller --size")
     sizes = [(side, side) for side in TRIED_SIZES if side > min(canvas)]
     smallest = next(
-        (size for size in [*sizes, model.spec.size] if _problem_at(model, rows, size, config) is None), None
+        (size for size in [*sizes, model.picture_spec.size] if _problem_at(model, rows, size, config) is None), None
     )
     layers = ", ".join(sorted(rows.layers - {INPUT}))
     reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
@@ -189,7 +189,7 @@ def _side(size: tuple[int, int]) -> str:
 
 def _problem_at(model: Model, rows: Objective, size: tuple[int, int], config: RenderConfig) -> Exception | None:
     """What goes wrong when one gray picture of this size is scored, as each of `rows`; None when all is well."""
-    channels = model.spec.channels
+    channels = model.picture_spec.channels
     layers = rows.layers - {INPUT}
     try:
         with torch.no_grad():

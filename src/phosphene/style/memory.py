@@ -213,7 +213,7 @@ def _measure(model: Model, terms: Objective, size: Pair) -> _Measured:
 
 
 def _bytes_per_pixel(model: Model, name: str) -> float:
-    layer, (height, width) = model.layers[name], model.spec.size
+    layer, (height, width) = model.layers[name], model.picture_spec.size
     return layer.channels * math.prod(layer.spatial) * model.dtype.itemsize / (height * width)
 
 
