@@ -86,8 +86,8 @@ def test_the_frames_of_a_sound_are_heard_alone() -> None:
 @pytest.mark.parametrize(
     ("name", "layer", "channels", "spatial", "stride"),
     [
-        ("crepe_tiny", "pool1", 128, (128, 30), 512),
-        ("crepe_tiny", "classifier", 360, (1, 30), 512),
+        ("crepe_tiny", "pool1", 128, (128, 15), 512),
+        ("crepe_tiny", "classifier", 360, (1, 15), 512),
         ("yamnet", "spectrum", 257, (96,), 160),
         ("yamnet", "layer14.relu", 1024, (3, 2), 5120),
         ("yamnet", "output", 521, (), None),

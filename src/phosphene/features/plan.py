@@ -65,7 +65,7 @@ def plan(model: Model, targets: str | Objective | Sequence[str | Objective], con
     for target in asked:
         bound = (parse(target) if isinstance(target, str) else target).bind(model)
         check_whole(bound)
-        order += _join(groups, with_opacity(bound, config))
+        order += join(groups, with_opacity(bound, config))
     for group in groups:
         if group.together > 1 and config.optimizer.optimizer == "lbfgs":
             raise UsageError(f"L-BFGS optimises one picture at a time, and {group.together} of {group} belong together")
@@ -73,7 +73,7 @@ def plan(model: Model, targets: str | Objective | Sequence[str | Objective], con
     return Plan(model, tuple(groups), tuple(order), resolved(replace(config, size=canvas)), canvas)
 
 
-def _join(groups: list[Objective], bound: Objective) -> list[tuple[int, int]]:
+def join(groups: list[Objective], bound: Objective) -> list[tuple[int, int]]:
     """Put a target into the first group of its shape, or into a new one; the (group, row) of its pictures."""
     rows = bound.rows  # raises when its parts disagree
     for i, group in enumerate(groups):

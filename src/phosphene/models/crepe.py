@@ -36,7 +36,7 @@ CENTS_PER_BIN = 20.0
 FIRST_BIN = 1997.3794084376191  # cents above 10 Hz
 REFERENCE = 10.0  # Hz
 OCTAVE = 1200.0  # cents
-SPEC = AudioSpec(rate=16_000, samples=16_000, least=FRAME)
+SPEC = AudioSpec(rate=16_000, samples=8_192, least=FRAME)
 
 
 class Crepe(nn.Module):

@@ -55,7 +55,7 @@ class Wave(nn.Module, ABC):
     `encode` takes that of the sounds it is given. fade: samples that fade in, and out.
     """
 
-    step_size: ClassVar[float] = 0.05  # Adam's; every kind starts at a deviation of about 1
+    step_size: ClassVar[float] = 0.05  # Adam's
 
     envelope: Tensor
     level: Tensor
