@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from phosphene.cli import demo, dream, inspect, natural, reconstruct, render, rerun, style, texture, tradeoff
+from phosphene.cli import audio, demo, dream, inspect, natural, reconstruct, render, rerun, style, texture, tradeoff
 from phosphene.cli.allocator import keep_freed_memory
 from phosphene.errors import EXIT_FAILED, EXIT_USAGE, PhospheneError
 from phosphene.files import reason
@@ -58,13 +58,18 @@ def build() -> App:
     )
     for command in COMMANDS:
         app.command(command)
+    app.command(audio.audio)
     return app
 
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command; returns the exit code."""
     if not arguments:
-        return fail(f"no command; choose {', '.join(command.__name__ for command in COMMANDS)}", EXIT_USAGE, hint=True)
+        return fail(
+            f"no command; choose {', '.join((*(command.__name__ for command in COMMANDS), 'audio'))}",
+            EXIT_USAGE,
+            hint=True,
+        )
     words = [f" {word}" if NEGATIVE.match(word) and not word.startswith("--") else word for word in arguments]
     try:
         result = build()(words, exit_on_error=False, print_error=False, result_action="return_value")

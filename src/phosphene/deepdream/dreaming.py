@@ -85,7 +85,7 @@ class Dreaming:
     ) -> None:
         if frames < 1:
             raise UsageError(f"a film has 1 frame or more, got {frames}")
-        if model.spec.channels != 3:
+        if model.picture_spec.channels != 3:
             raise UsageError(f"a dream is in color, and {model.name} takes {model.spec.channels} channels")
         self.arithmetic = a = arithmetic(run)
         self.given = model

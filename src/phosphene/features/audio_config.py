@@ -22,9 +22,9 @@ class AudioConfig:
     """Steps of gradient ascent."""
     seed: int = 0
     """Seed of the start and of every random transform."""
-    signal: Literal["fourier", "stft", "samples"] = "fourier"
-    """Basis that is optimised: fourier (one real FFT with a spectral slope), stft (short windows with the same slope),
-    or the samples themselves."""
+    signal: Literal["stft", "fourier", "samples"] = "stft"
+    """Basis that is optimised: stft (short windows with a spectral slope), fourier (one real FFT with the same slope,
+    for sounds that go on), or the samples themselves."""
     decay: float = 0.5
     """Exponent of the falling amplitude spectrum: 0.5 is 3 dB an octave (fourier, stft)."""
     low: float = 40.0
@@ -33,7 +33,7 @@ class AudioConfig:
     """Highest one in Hz; 0.47 of the sample rate when left out."""
     level: float = -23.0
     """Level that the sound is held at while it is optimised: its root mean square in dB below full scale."""
-    start: float = 0.1
+    start: float = 0.03
     """Deviation of the noise that it starts from, in the basis's own units: less lets the target stand out more."""
     lr: float = 0.05
     """Step size of Adam."""
@@ -47,13 +47,13 @@ class AudioConfig:
     """Largest change of level in dB, each way."""
     polarity: bool = True
     """Turn half of the views over."""
-    noise: float = 20.0
-    """White noise this many dB below the sound, up to 20 dB less of it."""
+    noise: float = 0.0
+    """White noise this many dB below the sound, up to 20 dB less of it: only what stands out of noise is found."""
     crop: float = 1.0
     """Share of the clip that a view shows."""
     crops: int = 1
     """Views of the clip per step."""
-    relax: float = 0.1
+    relax: float = 0.3
     """Strength of the random changes that is left at the end of the run."""
     loudness: float = USUAL
     """Loudness of the file in LUFS (ITU-R BS.1770), -16 at most; quieter where its true peak would pass -1 dBTP."""
