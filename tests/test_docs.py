@@ -23,6 +23,7 @@ import pytest
 
 import phosphene
 from phosphene.cli import main as command_line
+from phosphene.features.audio_config import AudioConfig
 from phosphene.models import InputSpec
 from phosphene.objectives import OBJECTIVES, REGULARIZERS, parse
 from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, SignalConfig, StyleConfig, TransformConfig
@@ -33,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATED = {"commands.md", "benchmarks.md"}  # written by programs; what stands there alone is not explained to anyone
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]}
 WRITTEN = {name: text for name, text in PAGES.items() if name not in GENERATED}
-CONFIGS = (SignalConfig, TransformConfig, OptimizerConfig, RunConfig, RenderConfig, StyleConfig, InputSpec)
+CONFIGS = (SignalConfig, TransformConfig, OptimizerConfig, RunConfig, RenderConfig, StyleConfig, InputSpec, AudioConfig)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS_WEIGHTS = re.compile(r"""load\("[^"]+"\)""")  # a network by name without weights="random"
 

@@ -20,7 +20,8 @@ from phosphene.features.sounding import Sounding, render_sound
 from phosphene.media import loudness, read_sound, true_peak
 from phosphene.media.loudness import HIGHEST_PEAK
 from phosphene.metadata import parse_untrusted_json, read_recipe_text
-from phosphene.models import AudioSpec, InputSpec, Model, from_module
+from phosphene.models import AudioSpec, InputSpec, Model, from_module, load
+from phosphene.models.crepe import hertz
 from phosphene.recipe import RunConfig
 
 RATE = 16_000
@@ -218,7 +219,9 @@ def test_a_recipe_from_a_stranger_is_checked(ears: Model, change: dict[str, obje
 def heard_as_asked(pitches: dict[int, int], *, steps: int) -> None:
     """A clip for each bin of CREPE is heard at its pitch by YIN, within 50 cents, and by the network itself."""
     model = load("crepe_tiny")
-    clips = render_sound(model, [f"logit:{k}" for k in pitches.values()], config=AudioConfig(steps=steps, seconds=0.256))
+    clips = render_sound(
+        model, [f"logit:{k}" for k in pitches.values()], config=AudioConfig(steps=steps, seconds=0.256)
+    )
     for clip, k in zip(clips, pitches.values(), strict=True):
         with torch.no_grad():
             scores = model.activations(clip.sound[None], ["output"])["output"][0].sigmoid()
@@ -236,9 +239,10 @@ def test_silero_hears_speech_where_it_was_asked_for_and_none_where_it_was_not(sh
     assert more.activation > 0 > less.activation
 
 
-def test_yamnet_ranks_the_class_that_was_asked_for_first(shared: Path) -> None:
+def test_yamnet_ranks_the_class_that_was_asked_for_first_but_for_its_parents(shared: Path) -> None:
     model = load("yamnet")
     (clip,) = render_sound(model, "logit:Bird", config=AudioConfig(steps=64))
     with torch.no_grad():
         scores = model.activations(clip.sound[None], ["output"])["output"][0]
-    assert model.label(int(scores.argmax())) in ("Bird", "Bird vocalization, bird call, bird song", "Chirp, tweet")
+    before = {model.label(i) for i in range(521) if scores[i] > scores[model.find_class("Bird")]}
+    assert before <= {"Animal", "Wild animals", "Bird vocalization, bird call, bird song"}
