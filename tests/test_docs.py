@@ -24,6 +24,7 @@ import pytest
 import phosphene
 from phosphene.cli import main as command_line
 from phosphene.examples.config import ScanConfig
+from phosphene.features.audio_config import AudioConfig
 from phosphene.models import InputSpec
 from phosphene.objectives import OBJECTIVES, REGULARIZERS, parse
 from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, SignalConfig, StyleConfig, TransformConfig
@@ -34,7 +35,10 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATED = {"commands.md", "benchmarks.md"}  # written by programs; what stands there alone is not explained to anyone
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]}
 WRITTEN = {name: text for name, text in PAGES.items() if name not in GENERATED}
-CONFIGS = (SignalConfig, TransformConfig, OptimizerConfig, RunConfig, RenderConfig, StyleConfig, ScanConfig, InputSpec)
+CONFIGS = (
+    SignalConfig, TransformConfig, OptimizerConfig, RunConfig, RenderConfig, StyleConfig, ScanConfig, InputSpec,
+    AudioConfig,
+)  # fmt: skip
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS_WEIGHTS = re.compile(r"""load\("[^"]+"\)""")  # a network by name without weights="random"
 
@@ -178,7 +182,8 @@ def shell_lines() -> list[tuple[str, str]]:
 def test_command_lines_parse(page: str, line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
     command, bound, _ = command_line.build().parse_args(words, exit_on_error=False, print_error=False)
-    assert command.__name__ in (words[0], "_".join(words[:2]))
+    group = words[0] in ("audio", "study")
+    assert command.__name__ in ((words[1], "_".join(words[:2])) if group else words[:1])
     for target in bound.arguments.get("target", []):
         parse(target)
 

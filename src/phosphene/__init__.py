@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from phosphene.examples.index import Index as Index
     from phosphene.examples.index import merge as merge
     from phosphene.examples.scan import scan as scan
+    from phosphene.features.audio_config import AudioConfig as AudioConfig
+    from phosphene.features.clip import Clip as Clip
+    from phosphene.features.clip import Clips as Clips
     from phosphene.features.grid import Grid as Grid
     from phosphene.features.grid import activation_grid as activation_grid
     from phosphene.features.picture import Picture as Picture
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
     from phosphene.features.render import Rendering as Rendering
     from phosphene.features.render import render as render
     from phosphene.features.rerun import rerun as rerun
+    from phosphene.features.sounding import render_sound as render_sound
+    from phosphene.models import AudioSpec as AudioSpec
     from phosphene.models import InputSpec as InputSpec
+    from phosphene.models import LogMel as LogMel
     from phosphene.models import Model as Model
     from phosphene.models import average_pooling as average_pooling
     from phosphene.models import classify as classify
@@ -56,6 +62,7 @@ if TYPE_CHECKING:
     from phosphene.objectives import Diversity as Diversity
     from phosphene.objectives import Frequency as Frequency
     from phosphene.objectives import Gram as Gram
+    from phosphene.objectives import HighPass as HighPass
     from phosphene.objectives import Logit as Logit
     from phosphene.objectives import LogProbability as LogProbability
     from phosphene.objectives import Margin as Margin
@@ -65,6 +72,9 @@ if TYPE_CHECKING:
     from phosphene.objectives import Opacity as Opacity
     from phosphene.objectives import Probability as Probability
     from phosphene.objectives import SlicedWasserstein as SlicedWasserstein
+    from phosphene.objectives import Slope as Slope
+    from phosphene.objectives import TVFrequency as TVFrequency
+    from phosphene.objectives import TVTime as TVTime
     from phosphene.objectives import WholeLayer as WholeLayer
     from phosphene.objectives import aim as aim
     from phosphene.objectives import directions_of as directions_of
@@ -104,18 +114,21 @@ _HOME = {
     "examples.config": ("ScanConfig",),
     "examples.index": ("Index", "merge"),
     "examples.scan": ("scan",),
+    "features.audio_config": ("AudioConfig",),
+    "features.clip": ("Clip", "Clips"),
     "features.picture": ("Picture", "Sheet"),
     "features.render": ("Rendering", "render"),
     "features.rerun": ("rerun",),
+    "features.sounding": ("render_sound",),
     "models": (
-        "InputSpec", "Model", "average_pooling", "classify", "from_module", "known", "load", "mean_activations",
-        "normalize_activations", "style_layers", "to_input",
+        "AudioSpec", "InputSpec", "LogMel", "Model", "average_pooling", "classify", "from_module", "known", "load",
+        "mean_activations", "normalize_activations", "style_layers", "to_input",
     ),
     "objectives": (
         "Alignment", "Blur", "Border", "Caricature", "Channel", "Content", "Custom", "Direction", "Diversity",
-        "Frequency", "Gram", "L1", "L2", "LogProbability", "Logit", "Margin", "Moments", "Neuron", "Objective",
-        "Opacity", "Probability", "SlicedWasserstein", "TV", "TV2", "WholeLayer", "aim", "directions_of", "interpolate",
-        "parse", "whitened",
+        "Frequency", "Gram", "HighPass", "L1", "L2", "LogProbability", "Logit", "Margin", "Moments", "Neuron",
+        "Objective", "Opacity", "Probability", "SlicedWasserstein", "Slope", "TV", "TV2", "TVFrequency", "TVTime",
+        "WholeLayer", "aim", "directions_of", "interpolate", "parse", "whitened",
     ),
     "recipe": ("OptimizerConfig", "RenderConfig", "RunConfig", "SignalConfig", "StyleConfig", "TransformConfig"),
     "signals": ("Cppn", "Fourier", "Laplacian", "Maco", "Pixels", "Shared", "Signal"),

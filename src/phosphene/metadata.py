@@ -1,4 +1,4 @@
-"""The recipe inside a picture: written as PNG text, read back as untrusted data.
+"""The recipe inside a picture or sound: written as PNG text, read back as untrusted data.
 
 A picture that cannot say how it was made cannot be made again. Its recipe, a JSON text, travels in an uncompressed
 iTXt chunk under the key `phosphene` (PNG specification, third edition, 11.3.3.4), and in `NAME.json` beside the
@@ -18,9 +18,11 @@ from PIL import Image
 
 from phosphene.errors import RecipeError
 from phosphene.files import reason
-from phosphene.media import Picture, png_bytes
+from phosphene.media import Picture, png_bytes, read_info, wav_bytes
+from phosphene.media.wav import Levels
 
 KEY = "phosphene"
+COMMENT = "ICMT"  # the text of a WAV file's INFO that is the recipe
 MAX_RECIPE_BYTES = 256_000  # 256 kB; a sheet of a thousand units needs about 100 kB
 MAX_DEPTH = 32  # nested lists and objects; objective trees of hand-written targets stay below ten
 
@@ -35,13 +37,22 @@ def embed(picture: Picture, recipe: str, *, description: str = "") -> bytes:
     return png_bytes(picture, text | ({"Description": description} if description else {}))
 
 
+def embed_in_sound(levels: Levels, rate: int, recipe: str, *, description: str = "") -> bytes:
+    """A 16-bit WAV of `levels` (channels, samples) whose comment (INFO, ICMT) is `recipe`.
+
+    Raises `RecipeError` when the recipe is too large to be read back.
+    """
+    _refuse_long(recipe, "this sound")
+    return wav_bytes(levels, rate, {"INAM": description, "ISFT": "phosphene", COMMENT: recipe})
+
+
 def sidecar(path: str | Path) -> Path:
     """Where the recipe of the file `path` lies beside it: `out/sheet.png` has `out/sheet.json`."""
     return Path(path).with_suffix(".json")
 
 
 def read_recipe_text(path: str | Path) -> str:
-    """The recipe of a picture or sound: from inside a PNG, else from its sidecar; a `.json` file is its own.
+    """The recipe of a picture or sound: from inside a PNG or WAV, else from its sidecar; a `.json` file is its own.
 
     The text is bounded in size and otherwise unchecked: give it to `parse_untrusted_json`. Raises `RecipeError` when
     there is none, and says where it looked.
@@ -77,7 +88,10 @@ def parse_untrusted_json(text: str) -> dict[str, Any]:
 
 
 def _inside(path: Path) -> str | None:
-    """The text under our key in a PNG; None in any other file and where a PNG has none."""
+    """The text under our key in a PNG, or of a WAV's comment; None in any other file and where it has none."""
+    if path.suffix.lower() == ".wav":
+        comment = read_info(path).get(COMMENT, "") if path.is_file() else ""
+        return comment if comment.startswith("{") else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of size: no pixel is decoded here
         try:

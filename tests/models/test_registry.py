@@ -74,7 +74,11 @@ def test_phosphenes_own_and_every_classification_network_of_torchvision_are_know
     names = torchvision_names()
     assert {"squeezenet1_1", "resnet50", "vgg19", "vit_b_16", "maxvit_t"} <= set(names)
     assert not [name for name in names if any(word in name for word in ("rcnn", "deeplab", "r3d", "quantized", "raft"))]
-    assert [entry.name for entry in known()] == ["minivgg", "vgg19_cd16x", "inceptionv1", *names]
+    seeing, hearing = (
+        ["minivgg", "vgg19_cd16x", "inceptionv1"],
+        ["crepe_tiny", "crepe_full", "yamnet", "silero_vad_16k"],
+    )
+    assert [entry.name for entry in known()] == [*seeing, *hearing, *names]
 
 
 def test_an_entry_says_what_the_publisher_says(places: Path) -> None:

@@ -62,7 +62,7 @@ def grid(
     if model is None:
         told(screen, "phosphene grid IMAGE --layer LAYER --model")
     network = opened.open(model or DEFAULT_MODEL)
-    seen = start_picture(image, network.spec.channels, alpha=False, option="grid")
+    seen = start_picture(image, network.picture_spec.channels, alpha=False, option="grid")
     pictures = whitening(whiten, network) if whiten is not None else []
     work = Gridding(network, seen, config, run, pictures=pictures)
     ensure_folder(out)
@@ -108,7 +108,7 @@ def whitening(folder: Path, model: Model) -> list[Tensor]:
     found = []
     for file in sorted(folder.rglob("*")):
         try:
-            found += [to_input(opaque(read_picture(file)), model.spec)[0]] if file.is_file() else []
+            found += [to_input(opaque(read_picture(file)), model.picture_spec)[0]] if file.is_file() else []
         except MediaError:
             continue
     if not found:

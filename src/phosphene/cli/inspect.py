@@ -103,7 +103,7 @@ def layers(
     if model is None:
         told(screen, "phosphene layers")
     network = opened.open(model or DEFAULT_MODEL)
-    found = layer_table(network.net, network.spec, receptive=True) if receptive else network.layers
+    found = layer_table(network.net, network.picture_spec, receptive=True) if receptive else network.layers
     if as_json:
         screen.json({"model": network.name, "layers": [_layer(layer) for layer in found.values()]})
         return 0
@@ -184,7 +184,8 @@ def classify(
             failed += 1
             continue
         size = (picture.height, picture.width)
-        spec = replace(network.spec, size=size, resize=None) if as_is else network.spec
+        own = network.picture_spec
+        spec = replace(own, size=size, resize=None) if as_is else own
         best = classified(network, to_input(picture, spec), top)
         names = ("index", "label", "probability", "logit")
         results.append({"path": str(path), "classes": [dict(zip(names, row, strict=True)) for row in best]})

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from phosphene.cli import (
+    audio,
     demo,
     dream,
     grid,
@@ -81,6 +82,7 @@ def build() -> App:
     for command in COMMANDS:
         app.command(command)
     app.command(study.app)
+    app.command(audio.audio)
     return app
 
 
@@ -88,7 +90,7 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out one command; returns the exit code."""
     if not arguments:
         return fail(
-            f"no command; choose {', '.join([*(command.__name__ for command in COMMANDS), 'study'])}",
+            f"no command; choose {', '.join([*(command.__name__ for command in COMMANDS), 'study', 'audio'])}",
             EXIT_USAGE,
             hint=True,
         )

@@ -1,4 +1,4 @@
-"""`phosphene info` and `rerun`: pictures explained, and made again."""
+"""`phosphene info` and `rerun`: pictures and sounds explained, and made again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from phosphene.cli import audio as sounds
 from phosphene.cli import dream as dreams
 from phosphene.cli.console import Screen, relative
 from phosphene.cli.options import Json, Network, Quiet, Weights
@@ -20,6 +21,8 @@ from phosphene.deepdream.api import KIND as DREAM
 from phosphene.engine.again import field, read_recipe, threads
 from phosphene.errors import RecipeError
 from phosphene.features import rerun as feature
+from phosphene.features import sound_rerun as heard
+from phosphene.features.sounding import KIND as SOUND
 from phosphene.files import ensure_folder, safe_name
 from phosphene.models import Model
 from phosphene.style import rerun as painted
@@ -29,7 +32,7 @@ from phosphene.style.record import KIND as STYLE
 from phosphene.style.transfer import StepDone
 
 FEATURE = "feature"
-KINDS = (FEATURE, DREAM, STYLE, *painted.FIGURES)
+KINDS = (FEATURE, SOUND, DREAM, STYLE, *painted.FIGURES)
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,12 @@ class Asked:
 
 
 def info(file: Path, /, *, as_json: Json = False, quiet: Quiet = False) -> int:
-    """Show the recipe inside a picture: the network, the target, the method, how it went.
+    """Show the recipe inside a picture or a sound: the network, the target, the method, how it went.
 
     Parameters
     ----------
     file
-        A picture that phosphene made, or its .json.
+        A picture or sound that phosphene made, or its .json.
     """
     screen = Screen(quiet=quiet, as_json=as_json)
     recipe = read_recipe(file)
@@ -90,14 +93,14 @@ def rerun(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Make a picture again from the recipe inside it, and say whether the pixels are the same.
+    """Make a picture or a sound again from the recipe inside it, and say whether it is the same.
 
     Parameters
     ----------
     file
         A picture that phosphene made, or its .json.
     out
-        Folder for the new picture.
+        Folder for the new picture or sound.
     model
         The network, when the recipe names Python code: a picture may not start that by itself.
     init
@@ -121,6 +124,8 @@ def rerun(
     asked = Asked(file, out, network, weights, init, input, normalize, device, allow_different_weights)
     if kind == FEATURE:
         return rerender(recipe, asked, screen)
+    if kind == SOUND:
+        return resound(recipe, asked, screen)
     if kind == DREAM:
         return redream(recipe, asked, screen)
     return (repaint if kind == STYLE else redraw)(recipe, asked, screen)
@@ -157,6 +162,20 @@ def rerender(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
 def seen_as(recipe: dict[str, Any], file: Path) -> Any:
     """A picture that a target looks at, as (c, h, w) for the recipe's network."""
     return start_picture(file, field(recipe, int, "model", "input", "channels"), alpha=False, option="--input")
+
+
+def resound(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
+    """A clip for a unit of a network that hears, made again."""
+    work = heard.prepare(recipe, model=asked.model, weights=asked.weights, device=asked.device, anyway=asked.anyway)
+    ensure_folder(asked.out)
+    with threads(recipe):
+        stopped = sounds.show(work, screen)
+    if stopped:
+        return interrupted(screen)
+    clip, same, differences = heard.compare(recipe, work)
+    clip = clip.save(asked.out / (safe_name(clip.target) + ".wav"))
+    tell(screen, sounds.entry(clip), sounds.said(clip), same, differences, "samples")
+    return 0
 
 
 def repaint(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
@@ -229,11 +248,18 @@ def interrupted(screen: Screen) -> int:
     return INTERRUPTED
 
 
-def tell(screen: Screen, result: dict[str, Any], said: str, same: bool, differences: tuple[str, ...]) -> None:
-    """The new picture on stdout, and whether it is the old one."""
+def tell(
+    screen: Screen,
+    result: dict[str, Any],
+    said: str,
+    same: bool,
+    differences: tuple[str, ...],
+    parts: str = "pixels",
+) -> None:
+    """The new picture or sound on stdout, and whether it is the old one."""
     for difference in differences:
         screen.say(f"differs: {difference}")
     if screen.as_json:
-        screen.json({**result, "same_pixels": same, "differences": list(differences)})
+        screen.json({**result, f"same_{parts}": same, "differences": list(differences)})
     else:
-        screen.result(f"{said}  {'the same pixels' if same else 'not the same pixels'}")
+        screen.result(f"{said}  {'the same' if same else 'not the same'} {parts}")

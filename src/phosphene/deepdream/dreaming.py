@@ -85,7 +85,7 @@ class Dreaming:
     ) -> None:
         if frames < 1:
             raise UsageError(f"a film has 1 frame or more, got {frames}")
-        if model.spec.channels != 3:
+        if model.picture_spec.channels != 3:
             raise UsageError(f"a dream is in color, and {model.name} takes {model.spec.channels} channels")
         self.arithmetic = a = arithmetic(run)
         self.given = model
@@ -155,7 +155,7 @@ class Dreaming:
         """(1, 3, h, w) what is dreamed on, at the size of the dream, on the device."""
         side = self.config.size
         if picture is None:
-            square = max(self.given.spec.size) if side is None else side
+            square = max(self.given.picture_spec.size) if side is None else side
             noise = Fourier(1, size=(square, square))
             noise.start(Generators(self.config.seed, [START]), NOISE)
             start: Tensor = noise().detach()

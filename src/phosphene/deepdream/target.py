@@ -89,7 +89,7 @@ def _guided(model: Model, parts: list[Objective], guide: Tensor) -> Iterator[Obj
     layers = [part.layer for part in parts if isinstance(part, WholeLayer)]
     if len(layers) < len(parts):
         raise UsageError("a guide chooses the features itself: name layers without units")
-    size = fitted(int(guide.shape[1]), int(guide.shape[2]), max(model.spec.size))
+    size = fitted(int(guide.shape[1]), int(guide.shape[2]), max(model.picture_spec.size))
     with torch.no_grad():
         acts = model.activations(resized(guide[None], size).to(model.device), layers)
     for layer in layers:

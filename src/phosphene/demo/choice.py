@@ -79,7 +79,7 @@ def canvas(model: Model) -> tuple[int, int]:
 
     A network that takes nothing but its own input gets that.
     """
-    height, width = model.spec.size
+    height, width = model.picture_spec.size
     if height * width <= LARGEST_SIDE**2 or not takes(model, LARGEST_SIDE, [OUTPUT]):
         return height, width
     return LARGEST_SIDE, LARGEST_SIDE

@@ -159,7 +159,7 @@ class Demo:
         )
 
     def _facts(self) -> tuple[tuple[str, str], ...]:
-        spec, labels = self.model.spec, self.model.labels
+        spec, labels = self.model.picture_spec, self.model.labels
         return (
             ("network", self.model.name),
             ("weights", self.model.weights.source),

@@ -18,7 +18,7 @@ from phosphene.engine.batching import Arithmetic, find_device
 from phosphene.engine.environment import environment
 from phosphene.errors import RecipeError, UsageError
 from phosphene.metadata import parse_untrusted_json, read_recipe_text
-from phosphene.models import InputSpec, Model, load
+from phosphene.models import AudioSpec, InputSpec, Model, load
 from phosphene.recipe import check_schema, from_json
 
 SAFE_SOURCES = ("phosphene:", "torchvision:", "timm:")  # names that load no code of the recipe's choice
@@ -28,6 +28,7 @@ MAX_STEPS = 1_000_000
 MAX_HISTORY = 10_000  # gradient pairs
 MAX_CHANNELS = 4096
 MAX_INPUT_SIDE = 4096  # pixels of the network's own input
+MAX_SAMPLES = 10_000_000  # of its own clips
 MAX_THREADS = 1024
 
 T = TypeVar("T")
@@ -70,11 +71,21 @@ def recorded_model(recipe: dict[str, Any], weights: str | Path | None) -> Model:
     channels = field(recipe, int, "model", "input", "channels")
     if not 1 <= channels <= MAX_CHANNELS:
         raise RecipeError(f"the recipe's network takes {channels} channels; sensible is 1 .. {MAX_CHANNELS}")
-    spec = from_json(InputSpec, field(recipe, dict, "model", "input"), where="model.input")
+    chosen = weights if weights is not None else ("random" if origin == "random" else None)
+    return load(source, weights=chosen, spec=_recorded_spec(field(recipe, dict, "model", "input")))
+
+
+def _recorded_spec(given: dict[str, Any]) -> InputSpec | AudioSpec:
+    """What the recipe's network takes: a sound has a rate."""
+    if "rate" in given:
+        heard = from_json(AudioSpec, given, where="model.input")
+        if max(heard.samples, heard.rate) > MAX_SAMPLES:
+            raise RecipeError(f"the recipe's network takes {heard.samples} samples; sensible is up to {MAX_SAMPLES}")
+        return heard
+    spec = from_json(InputSpec, given, where="model.input")
     if max(spec.size) > MAX_INPUT_SIDE:
         raise RecipeError(f"the recipe's network takes {max(spec.size)} pixels; sensible is up to {MAX_INPUT_SIDE}")
-    chosen = weights if weights is not None else ("random" if origin == "random" else None)
-    return load(source, weights=chosen, spec=spec)
+    return spec
 
 
 def check_weights(recipe: dict[str, Any], model: Model, *, anyway: bool) -> None:

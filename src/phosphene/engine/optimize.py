@@ -29,7 +29,7 @@ from phosphene.models import Model
 from phosphene.objectives import INPUT, Constant, Objective, Scale, Statistic, Sum
 from phosphene.recipe import RenderConfig
 from phosphene.seeds import Generators
-from phosphene.signals import Signal
+from phosphene.signals import Signal, Wave
 
 CHECK_EVERY = 8  # steps between looks for silent rows: a look costs one wait for the device
 
@@ -56,7 +56,7 @@ class Step:
     scores: Tensor
     silent: Tensor
     broken: Tensor
-    signal: Signal
+    signal: Signal | Wave
     loop: Loop
 
     def state(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Step:
 def optimize(
     objective: Objective,
     model: Model,
-    signal: Signal,
+    signal: Signal | Wave,
     transform: Transform,
     config: RenderConfig,
     *,
@@ -96,7 +96,7 @@ class Loop:
     """The state of one optimisation and how it takes a step."""
 
     def __init__(
-        self, objective: Objective, model: Model, signal: Signal, transform: Transform, config: RenderConfig
+        self, objective: Objective, model: Model, signal: Signal | Wave, transform: Transform, config: RenderConfig
     ) -> None:
         if objective.rows not in (1, signal.rows):
             raise UsageError(f"{objective} has {objective.rows} rows, the signal {signal.rows}")

@@ -63,7 +63,7 @@ class ModelHeader:
     @classmethod
     def of(cls, model: Model) -> ModelHeader:
         """The header of a model."""
-        spec = model.spec
+        spec = model.picture_spec
         return cls(
             model.name,
             describe(model)["source"],

@@ -73,7 +73,7 @@ class Scan:
         self.device = find_device(device)
         names = [model.find_layer(name).name for name in layers] if layers else [*blocks(model), OUTPUT]
         self.names = [name for name in model.layers if name in set(names)]
-        opened = open_data(data, size=max(model.spec.size), seed=seed)
+        opened = open_data(data, size=max(model.picture_spec.size), seed=seed)
         self.data = Subset(opened, config.limit) if config.limit else opened
         self.first, self.end = config.part(len(self.data))
         self.print = fingerprint(self.data)
@@ -102,7 +102,7 @@ class Scan:
         feed = decoded(
             self.data,
             range(self.done, self.end),
-            lambda picture: to_input(picture, self.model.spec, whole=whole),
+            lambda picture: to_input(picture, self.model.picture_spec, whole=whole),
             workers=self.config.workers,
             ahead=max(AHEAD * size, AHEAD * 4),
         )
@@ -171,7 +171,7 @@ class Scan:
 
     def _header(self, model: Model) -> Header:
         found = [model.layers[name] for name in self.names]
-        fields = measure(self.model.net, found, model.spec)
+        fields = measure(self.model.net, found, model.picture_spec)
         layers = tuple(LayerHeader.of(layer, fields[layer.name]) for layer in found)
         absent = tuple(sorted(getattr(self.data, "absent", ()))) if self.first == 0 else ()  # one shard tells of them
         return Header(ModelHeader.of(model), layers, Kept.of(self.config), skipped=Skipped(len(absent), absent))

@@ -181,9 +181,9 @@ def looked_at(model: Model, picture: Tensor) -> Tensor:
     if picture.dim() != 3:
         raise UsageError(f"a picture is (channels, height, width), got {tuple(picture.shape)}")
     height, width = picture.shape[1:]
-    factor = min(model.spec.size) / min(height, width)
+    factor = min(model.picture_spec.size) / min(height, width)
     size = (max(1, round(height * factor)), max(1, round(width * factor)))
-    channels = model.spec.channels
+    channels = model.picture_spec.channels
     return fitted(picture, size, channels, "the picture of a grid")[:channels]
 
 

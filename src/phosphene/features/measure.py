@@ -27,8 +27,11 @@ class Measured:
     silent: bool = False
 
 
-def measure(model: Model, picture: Tensor, unit: Objective) -> Measured:
-    """What `unit` (bound, one row) does on a picture (c, h, w) in [0, 1]."""
+def measure(model: Model, picture: Tensor, unit: Objective, *, blank: float = BEHIND) -> Measured:
+    """What `unit` (bound, one row) does on a picture (c, h, w) in [0, 1], or on a sound (c, samples).
+
+    blank: the value of a picture that shows nothing, or of a sound that is silent.
+    """
     x = picture[None].to(model.device, torch.float32)
     with torch.enable_grad():
         x.requires_grad_(True)
@@ -39,7 +42,7 @@ def measure(model: Model, picture: Tensor, unit: Objective) -> Measured:
     silent = gradient is not None and not bool(gradient.any())
     if silent:  # a softmax at exactly 1 has no gradient either, and is no failure
         with torch.no_grad():
-            silent = value == float(_score(model, torch.full_like(x, BEHIND), unit))
+            silent = value == float(_score(model, torch.full_like(x, blank), unit))
     return Measured(value, silent)
 
 

@@ -68,7 +68,7 @@ def kept_near(
     units = [target.take([row]) for target in bound for row in range(target.rows)]
     if any(unit.together > 1 for unit in units):
         raise UsageError(f"near holds single pictures, and {bound[0]} is a family; leave one of the two out")
-    canvas, channels = config.canvas(model.spec.size), model.spec.channels
+    canvas, channels = config.canvas(model.picture_spec.size), model.picture_spec.channels
     picture = fitted(start, canvas, channels, "a start picture")[:channels]
     distance = aimed(held, model, {START: picture}, canvas)
     free = make(units, replace(config, steps=min(config.steps, SHORT)))

@@ -67,7 +67,7 @@ def plan(
     if not asked:
         raise UsageError("nothing to render: give a target such as features.12:7")
     _refuse_nonfinite(config)
-    canvas = config.canvas(model.spec.size)
+    canvas = config.canvas(model.picture_spec.size)
     if canvas[0] * canvas[1] > MAX_PIXELS:
         raise UsageError(
             f"{canvas[0]} x {canvas[1]} is over {MAX_PIXELS // 1_000_000} megapixels; use a smaller --size"
@@ -82,7 +82,7 @@ def plan(
                 f"shared is for pictures that belong together, and {bound} has none: --diversity 4, or "
                 f"... + 0.02*alignment(LAYER, group={max(2, bound.rows)})"
             )
-        order += _join(groups, with_opacity(bound, config))
+        order += join(groups, with_opacity(bound, config))
     wanted = sorted({name for group in groups for name in names(group)})
     pictures = chosen(wanted, references or {}, start)
     for group in groups:
@@ -92,7 +92,7 @@ def plan(
     return Plan(model, tuple(groups), tuple(order), resolved(replace(config, size=canvas)), canvas, pictures)
 
 
-def _join(groups: list[Objective], bound: Objective) -> list[tuple[int, int]]:
+def join(groups: list[Objective], bound: Objective) -> list[tuple[int, int]]:
     """Put a target into the first group of its shape, or into a new one; the (group, row) of its pictures."""
     rows = bound.rows  # raises when its parts disagree
     for i, group in enumerate(groups):
@@ -167,7 +167,7 @@ def start_picture(init: Tensor | None, work: Plan) -> Tensor | None:
         return None
     if not SIGNALS[work.config.signal.signal].encodes:
         raise UsageError(f"a {work.config.signal.signal} cannot start from a picture; use fourier, pixels or laplacian")
-    channels = work.model.spec.channels
+    channels = work.model.picture_spec.channels
     x = fitted(init, work.canvas, channels, "a start picture")
     if work.config.signal.alpha and x.shape[0] == channels:
         x = quantize(torch.cat([x, torch.full((1, *work.canvas), START_OPACITY)]))
@@ -186,7 +186,11 @@ def _check_size(
         raise PhospheneError(f"out of memory at one picture of {canvas[0]} x {canvas[1]}; use a smaller --size")
     sizes = [(side, side) for side in TRIED_SIZES if side > min(canvas)]
     smallest = next(
-        (size for size in [*sizes, model.spec.size] if _problem_at(model, rows, size, config, pictures) is None),
+        (
+            size
+            for size in [*sizes, model.picture_spec.size]
+            if _problem_at(model, rows, size, config, pictures) is None
+        ),
         None,
     )
     layers = ", ".join(sorted(rows.layers - {INPUT}))
@@ -206,7 +210,7 @@ def _problem_at(
     model: Model, rows: Objective, size: tuple[int, int], config: RenderConfig, pictures: Mapping[str, Tensor]
 ) -> Exception | None:
     """What goes wrong when one gray picture of this size is scored, as each of `rows`; None when all is well."""
-    channels = model.spec.channels
+    channels = model.picture_spec.channels
     layers = rows.layers - {INPUT}
     try:
         with torch.no_grad():

@@ -235,9 +235,9 @@ class Rendering:
         return events
 
     def _keep_frame(self, batch: Batch, step: Step) -> None:
-        if step.i not in self.kept_steps:
+        if step.i not in self.kept_steps or batch.signal is None:
             return
-        pixels, _ = visible(step.signal)
+        pixels, _ = visible(batch.signal)
         batch.frames[step.i] = (pixels * 255).round().to(torch.uint8)
         if self.store is not None and step.i in self.snapshots:
             for place, row in enumerate(batch.rows):

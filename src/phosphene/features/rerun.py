@@ -146,7 +146,7 @@ def _references(
     named = inputs.get("references", {})
     if not isinstance(named, dict) or not all(isinstance(sha256, str) for sha256 in named.values()):
         raise RecipeError(f"the recipe's inputs.references must be names and SHA-256 sums, got {named!r:.80}")
-    size, channels = config.canvas(model.spec.size), model.spec.channels
+    size, channels = config.canvas(model.picture_spec.size), model.picture_spec.channels
     known = {digest(picture, size, channels): picture for picture in pictures} if named else {}
     missing = next((name for name, sha256 in named.items() if sha256 not in known), None)
     if missing is not None:

@@ -1,8 +1,10 @@
-"""Pictures in and out: any photograph comes in as sRGB, any (c, h, w) tensor goes out exactly.
+"""Pictures and sounds in and out: any photograph comes in as sRGB, any (c, h, w) tensor goes out exactly.
 
     read_picture(path)      -> an 8-bit image, as a viewer shows it; `decode`
     read_pixels(path)       -> a tensor with up to 16 bits, and notes; `deep`
     to_tensor, from_tensor  -> between the two, exactly; `levels`
+    read_sound(path)        -> a tensor (channels, samples) at a rate, and notes; `sound`, `wav`
+    loudness, leveled       -> how loud a sound is, and may be; `loudness`
     write_picture(path, x)  -> PNG, TIFF, JPEG, WebP or AVIF, by the file's suffix; `encode`
 
 Nothing hidden is written, no clock and no name of a machine: the same pixels and text give the same bytes.
@@ -28,4 +30,12 @@ from phosphene.media.levels import pixels_sha256 as pixels_sha256
 from phosphene.media.levels import quantize as quantize
 from phosphene.media.levels import read_array as read_array
 from phosphene.media.levels import to_tensor as to_tensor
+from phosphene.media.loudness import leveled as leveled
+from phosphene.media.loudness import loudness as loudness
+from phosphene.media.loudness import true_peak as true_peak
 from phosphene.media.png import png_bytes as png_bytes
+from phosphene.media.sound import read_sound as read_sound
+from phosphene.media.wav import from_levels as from_levels
+from phosphene.media.wav import read_info as read_info
+from phosphene.media.wav import to_levels as to_levels
+from phosphene.media.wav import wav_bytes as wav_bytes

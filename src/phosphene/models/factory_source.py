@@ -1,8 +1,9 @@
 """A network of the user's own: `package.module:factory`, imported and called.
 
 What the factory returns says what the network takes: a `Model`, `(net, InputSpec)`, or a module with an attribute
-`input_spec`. The current folder is importable while it runs, and random initialization inside it is the same every
-time. Whatever goes wrong in that code is quoted in one line, with the exception itself as the cause.
+`input_spec`; for a network that hears an `AudioSpec` in its place. The current folder is importable while it runs, and
+random initialization inside it is the same every time. Whatever goes wrong in that code is quoted in one line, with the
+exception itself as the cause.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from torch import nn
 
 from phosphene.errors import PhospheneError, UsageError, unknown
 from phosphene.models.model import Model
-from phosphene.models.spec import InputSpec
+from phosphene.models.spec import AudioSpec, InputSpec
 from phosphene.models.weights import same_random_weights
 
-Made = Model | nn.Module | tuple[nn.Module, InputSpec]
+Spec = InputSpec | AudioSpec
+Made = Model | nn.Module | tuple[nn.Module, Spec]
 
 
 def call_factory(name: str) -> Made:
@@ -40,16 +42,14 @@ def call_factory(name: str) -> Made:
     return made
 
 
-def net_and_spec(
-    made: nn.Module | tuple[nn.Module, InputSpec], name: str, spec: InputSpec | None
-) -> tuple[nn.Module, InputSpec]:
+def net_and_spec(made: nn.Module | tuple[nn.Module, Spec], name: str, spec: Spec | None) -> tuple[nn.Module, Spec]:
     """The network, and its input: `spec` if given, else what came with it. Raises UsageError when nothing says."""
     net, given = made if isinstance(made, tuple) else (made, None)
     own = spec or given or getattr(net, "input_spec", None)
-    if not isinstance(own, InputSpec):
+    if not isinstance(own, InputSpec | AudioSpec):
         raise UsageError(
             f"nothing says what {name} takes: return (net, InputSpec(channels=..., size=..., mean=..., std=...)), "
-            "or set net.input_spec, or give the spec"
+            "(net, AudioSpec(rate=..., samples=...)) for one that hears, or set net.input_spec, or give the spec"
         )
     return net, own
 

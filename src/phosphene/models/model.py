@@ -1,9 +1,9 @@
 """A network with its preprocessing, layer table and labels: what every part of phosphene means by "model".
 
-Pictures come in as (b, c, h, w) in [0, 1]; `activations` normalises them as the weights were trained and reads the
-layers asked for. The network that was handed in is never changed: where the engine wants another device, number
-format or memory layout it works on a copy (`prepared`). A copy may also differ from what its weights say, in its
-pooling or in the scale of its channels: it says so in `variant`, which every recipe repeats.
+Pictures come in as (b, c, h, w) in [0, 1], sounds as (b, c, samples) in [-1, 1]; `activations` normalises them as the
+weights were trained and reads the layers asked for. The network that was handed in is never changed: where the engine
+wants another device, number format or memory layout it works on a copy (`prepared`). A copy may also differ from what
+its weights say, in its pooling or in the scale of its channels: it says so in `variant`, which every recipe repeats.
 """
 
 from __future__ import annotations
@@ -19,20 +19,23 @@ from torch import Tensor, nn
 
 from phosphene.errors import UsageError, WeightsError, unknown
 from phosphene.models.gradient import PLAIN, Gradient, Smoothed
+from phosphene.models.heard import audio_table
 from phosphene.models.labels import find_label
 from phosphene.models.redirect import Redirect
-from phosphene.models.spec import InputSpec, Layer, WeightsInfo
+from phosphene.models.spec import AudioSpec, InputSpec, Layer, WeightsInfo
 from phosphene.models.table import layer_table
 from phosphene.models.tap import OUTPUT, activations, has_nonfinite, readings
 from phosphene.recipe import to_json
 
 R = TypeVar("R")
+SILENCE = 1e-8  # deviation of a clip below which it is not made louder
 
 
 class Model:
-    """A network, how it wants its pictures, and what is known about it.
+    """A network, how it wants its pictures or sounds, and what is known about it.
 
-    net: any module from (b, c, h, w) to logits (or to anything, when only inner layers are asked for).
+    net: any module from (b, c, h, w) or (b, c, samples) to logits (or to anything, when only inner layers are asked
+    for). spec: an InputSpec for a network that sees, an AudioSpec for one that hears.
     name: what people call it. source: where its architecture came from, e.g. "torchvision:squeezenet1_1".
     labels: class names in output order. table: its layers, when known; else measured on first use.
     variant: what was changed since the weights were read, in words; () for nothing.
@@ -44,7 +47,7 @@ class Model:
     def __init__(
         self,
         net: nn.Module,
-        spec: InputSpec,
+        spec: InputSpec | AudioSpec,
         *,
         name: str,
         source: str,
@@ -79,8 +82,25 @@ class Model:
     def layers(self) -> dict[str, Layer]:
         """Every readable layer by its dotted name, in the order of the forward pass; the last is "output"."""
         if self._table is None:
-            self._table = layer_table(self.net, self.spec)
+            hears = isinstance(self.spec, AudioSpec)
+            self._table = audio_table(self.net, self.audio_spec) if hears else layer_table(self.net, self.picture_spec)
         return self._table
+
+    @property
+    def picture_spec(self) -> InputSpec:
+        """How it wants its pictures; UsageError for a network that hears."""
+        if isinstance(self.spec, InputSpec):
+            return self.spec
+        raise UsageError(
+            f"{self.name} hears sounds and sees no pictures; use phosphene audio render {self.name} TARGET"
+        )
+
+    @property
+    def audio_spec(self) -> AudioSpec:
+        """How it wants its sounds; UsageError for a network that sees."""
+        if isinstance(self.spec, AudioSpec):
+            return self.spec
+        raise UsageError(f"{self.name} sees pictures and hears no sounds; use phosphene render {self.name} TARGET")
 
     @property
     def device(self) -> torch.device:
@@ -106,14 +126,14 @@ class Model:
         return self.labels[index] if self.labels is not None and index < len(self.labels) else str(index)
 
     def normalize(self, x: Tensor) -> Tensor:
-        """Pictures in [0, 1] -> what the network was trained on, in float32."""
+        """Pictures in [0, 1] or sounds in [-1, 1] -> what the network was trained on, in float32."""
         scale, shift = self._affine(x)
-        return torch.addcmul(shift, x, scale)
+        return torch.addcmul(shift, self._leveled(x), scale)
 
     def _affine(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The scale and shift of `normalize` on the device of x."""
         if x.shape[1] != self.spec.channels:
-            raise UsageError(f"{self.name} takes {self.spec.channels} channels, got pictures of {x.shape[1]}")
+            raise UsageError(f"{self.name} takes {self.spec.channels} channels, got an input of {x.shape[1]}")
         if self._scale.device != x.device:
             self._scale, self._shift = self._scale.to(x.device), self._shift.to(x.device)
         return self._scale, self._shift
@@ -121,7 +141,8 @@ class Model:
     def activations(
         self, pictures: Tensor, layers: Collection[str], *, redirect: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Activations {layer: (b, c, *space)} of pictures (b, c, h, w) in [0, 1], on their device.
+        """Activations {layer: (b, c, *space)} of pictures (b, c, h, w) in [0, 1], on their device; or of sounds
+        (b, c, samples) in [-1, 1].
 
         Runs no further than the last layer needed. redirect: (b,) bool, the rows whose dead rectifiers let gradient
         through. Names are given back as they were asked for, aliases too; layers in `channel_scales` come scaled.
@@ -145,11 +166,18 @@ class Model:
         return readings(self.net, self._entering(pictures), [self.find_layer(name) for name in layers], scaled)
 
     def _entering(self, pictures: Tensor) -> Tensor:
-        """Pictures in [0, 1] as they enter the network: normalised, in its number format and memory layout."""
+        """Pictures, or sounds, as they enter the network: normalised, in its number format and memory layout."""
         layout = self.memory_format if pictures.dim() == 4 else torch.contiguous_format
-        seen = self.gradient.at_picture(pictures)
+        seen = self._leveled(self.gradient.at_picture(pictures))
         x: Tensor = Normalize.apply(seen, *self._affine(pictures), self.dtype, layout)
         return x
+
+    def _leveled(self, x: Tensor) -> Tensor:
+        """Each clip at mean 0 and deviation 1, where the network wants that; everything else as it is."""
+        if not isinstance(self.spec, AudioSpec) or self.spec.normalize == "none":
+            return x
+        centered = x - x.mean((1, 2), keepdim=True)
+        return centered / centered.square().mean((1, 2), keepdim=True).clamp(min=SILENCE**2).sqrt()
 
     def _scaled(self, value: Tensor, layer: str) -> Tensor:
         """The activations (b, c, *space) of a layer times the scales of its channels, if it has any."""
@@ -223,8 +251,13 @@ class Normalize(torch.autograd.Function):
         return (plain * scale if plain is gradient else plain.mul_(scale)), None, None, None, None
 
 
-def affine(spec: InputSpec) -> tuple[Tensor, Tensor]:
-    """(scale, shift), each (c, 1, 1), that take pictures in [0, 1] to the network's own range: x * scale + shift."""
+def affine(spec: InputSpec | AudioSpec) -> tuple[Tensor, Tensor]:
+    """(scale, shift), each (c, 1, 1), that take pictures in [0, 1] to the network's own range: x * scale + shift.
+
+    Sounds, (c, 1), are in it already.
+    """
+    if isinstance(spec, AudioSpec):
+        return torch.ones(spec.channels, 1), torch.zeros(spec.channels, 1)
     low, high = spec.value_range
     mean, std = torch.tensor(spec.mean)[:, None, None], torch.tensor(spec.std)[:, None, None]
     return (high - low) / std, (low - mean) / std

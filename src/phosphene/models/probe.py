@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from phosphene.models.spec import InputSpec
+from phosphene.models.spec import AudioSpec, InputSpec
 
 OUTPUT = "output"  # the layer name of the network itself: what it returns
 INPUT = "input"  # reserved for the signal; a module of this name is not a layer
@@ -38,6 +38,12 @@ def grey_input(net: nn.Module, spec: InputSpec, size: tuple[int, int] | None = N
     channels = torch.tensor(levels, dtype=like.dtype, device=like.device)
     height, width = size or spec.size
     return channels.view(1, -1, 1, 1).expand(1, spec.channels, height, width).contiguous()
+
+
+def silent_input(net: nn.Module, spec: AudioSpec, samples: int) -> Tensor:
+    """One silent wave (1, c, samples) on the network's device, in its dtype."""
+    like = next((p for p in net.parameters() if p.is_floating_point()), torch.empty(0))
+    return torch.zeros(1, spec.channels, samples, dtype=like.dtype, device=like.device)
 
 
 def first_tensor(output: Any) -> Tensor | None:

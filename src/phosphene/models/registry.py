@@ -1,6 +1,7 @@
 """From a name to a model: phosphene's own, torchvision's classification networks, timm's, a user's factory.
 
-    minivgg, vgg19_cd16x, inceptionv1
+    minivgg, vgg19_cd16x, inceptionv1                                 networks that see
+    crepe_tiny, crepe_full, yamnet, silero_vad_16k                    networks that hear
     squeezenet1_1, torchvision:resnet50, torchvision:resnet50@IMAGENET1K_V1
     timm:resnet18.a1_in1k
     package.module:factory
@@ -15,18 +16,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
 
 from phosphene.errors import UsageError, unknown
-from phosphene.models import inceptionv1, minivgg, vgg19_cd16x
+from phosphene.models import crepe, inceptionv1, minivgg, silero, vgg19_cd16x, yamnet
 from phosphene.models.factory_source import call_factory, net_and_spec
 from phosphene.models.inceptionv1_labels import output_labels
 from phosphene.models.inceptionv1_weights import load_inceptionv1
 from phosphene.models.model import Model
-from phosphene.models.spec import InputSpec, WeightsInfo
+from phosphene.models.spec import AudioSpec, InputSpec, WeightsInfo
 from phosphene.models.timm_source import PREFIX as TIMM
 from phosphene.models.timm_source import load_timm, timm_names
 from phosphene.models.weights import (
@@ -72,14 +74,15 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class _Own:
-    """A network whose code is in this package. cached: where its weights are on this machine, or None."""
+    """A network whose code is in this package. cached: where its weights are on this machine, or None. labels: of the
+    weights that were asked for."""
 
     build: Callable[[], nn.Module]
     load: Callable[[str | Path | None], tuple[nn.Module, str]]
     cached: Callable[[], Path | None]
-    spec: InputSpec
+    spec: InputSpec | AudioSpec
     license: str
-    labels: Callable[[], tuple[str, ...]] | None = None
+    labels: Callable[[str | Path | None], tuple[str, ...] | None] | None = None
 
 
 OWN = {
@@ -89,7 +92,7 @@ OWN = {
         lambda: minivgg.WEIGHTS if minivgg.WEIGHTS.is_file() else None,
         minivgg.SPEC,
         minivgg.LICENSE,
-        lambda: CLASSES,
+        lambda _: CLASSES,
     ),
     vgg19_cd16x.NAME: _Own(
         vgg19_cd16x.vgg19_cd16x,
@@ -104,7 +107,33 @@ OWN = {
         lambda: cached_weights(inceptionv1.NAME),
         inceptionv1.SPEC,
         inceptionv1.LICENSE,
-        lambda: output_labels(imagenet_labels()),
+        lambda _: output_labels(imagenet_labels()),
+    ),
+    **{
+        name: _Own(
+            partial(crepe.Crepe, name),
+            partial(crepe.load_crepe, name),
+            partial(cached_weights, name),
+            crepe.SPEC,
+            crepe.LICENSE,
+        )
+        for name in (crepe.TINY, crepe.FULL)
+    },
+    yamnet.NAME: _Own(
+        yamnet.Yamnet,
+        yamnet.load_yamnet,
+        partial(cached_weights, yamnet.NAME),
+        yamnet.SPEC,
+        yamnet.LICENSE,
+        yamnet.class_names,
+    ),
+    silero.NAME: _Own(
+        silero.SileroVAD,
+        silero.load_silero,
+        partial(cached_weights, silero.NAME),
+        silero.SPEC,
+        silero.LICENSE,
+        lambda _: silero.LABELS,
     ),
 }
 
@@ -113,7 +142,7 @@ def load(
     name: str = DEFAULT_MODEL,
     *,
     weights: str | Path | None = None,
-    spec: InputSpec | None = None,
+    spec: InputSpec | AudioSpec | None = None,
     labels: Sequence[str] | None = None,
 ) -> Model:
     """The model called `name` (see the module's first lines); without a name, the small one inside the package.
@@ -126,14 +155,14 @@ def load(
     if name in OWN or prefix == PHOSPHENE:
         return _load_own(rest if colon else name, weights, spec, labels)
     if not colon or prefix == TORCHVISION:
-        return _load_torchvision(rest if colon else name, weights, spec, labels)
+        return _load_torchvision(rest if colon else name, weights, _seeing(name, spec), labels)
     if prefix == TIMM:
-        return _load_timm(rest, weights, spec, labels)
+        return _load_timm(rest, weights, _seeing(name, spec), labels)
     return _load_factory(name, weights, spec, labels)
 
 
 def from_module(
-    net: nn.Module, spec: InputSpec, *, name: str | None = None, labels: Sequence[str] | None = None
+    net: nn.Module, spec: InputSpec | AudioSpec, *, name: str | None = None, labels: Sequence[str] | None = None
 ) -> Model:
     """A network that the caller made, with the weights that it has. name: its class's name if None."""
     title = name or type(net).__name__
@@ -181,13 +210,15 @@ def _own_entry(name: str) -> ModelEntry:
         name,
         sum(p.numel() for p in own.build().parameters()),
         file.stat().st_size / 1e6 if file else None,
-        own.spec.size,
+        own.spec.size if isinstance(own.spec, InputSpec) else None,
         own.license,
         file,
     )
 
 
-def _load_own(name: str, weights: str | Path | None, spec: InputSpec | None, labels: Sequence[str] | None) -> Model:
+def _load_own(
+    name: str, weights: str | Path | None, spec: InputSpec | AudioSpec | None, labels: Sequence[str] | None
+) -> Model:
     if name not in OWN:
         raise unknown("model", name, PHOSPHENE, OWN)
     own = OWN[name]
@@ -198,8 +229,14 @@ def _load_own(name: str, weights: str | Path | None, spec: InputSpec | None, lab
         name=name,
         source=f"{PHOSPHENE}:{name}",
         weights=WeightsInfo(origin, weights_sha256(net)),
-        labels=_tuple(labels) or (own.labels() if own.labels else None),
+        labels=_tuple(labels) or (own.labels(weights) if own.labels else None),
     )
+
+
+def _seeing(name: str, spec: InputSpec | AudioSpec | None) -> InputSpec | None:
+    if isinstance(spec, AudioSpec):
+        raise UsageError(f"{name} sees pictures; give an InputSpec, not an AudioSpec")
+    return spec
 
 
 def _torchvision_entry(name: str) -> ModelEntry:
@@ -289,7 +326,9 @@ def _load_timm(name: str, weights: str | Path | None, spec: InputSpec | None, la
     return Model(net, spec or own, name=name, source=f"{TIMM}:{name}", weights=info, labels=_tuple(names))
 
 
-def _load_factory(name: str, weights: str | Path | None, spec: InputSpec | None, labels: Sequence[str] | None) -> Model:
+def _load_factory(
+    name: str, weights: str | Path | None, spec: InputSpec | AudioSpec | None, labels: Sequence[str] | None
+) -> Model:
     if weights == RANDOM:
         raise UsageError(f"{name} decides its own weights; leave out 'random' to take them as they are")
     made = call_factory(name)

@@ -3,7 +3,8 @@
 A picture in phosphene is (channels, height, width) in [0, 1]. `InputSpec` says how the network wants it:
 `(x * (high - low) + low - mean) / std` per channel, and how a photograph is resized and cropped on its way in.
 A wrong value range is the commonest cause of bad pictures and fails silently, so nothing here has a hidden
-default: a registry entry takes it from the weights' own metadata, a user's network states it.
+default: a registry entry takes it from the weights' own metadata, a user's network states it. A sound is
+(channels, samples) in [-1, 1]; `AudioSpec` says the rate and length in which a network wants it.
 """
 
 from __future__ import annotations
@@ -54,11 +55,37 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
+class AudioSpec:
+    """How a network wants its sounds: waves (b, c, n) in [-1, 1].
+
+    rate: samples per second. samples: length of the clip that it is shown where nobody says. channels: of the wave.
+    least: the shortest clip that it can hear, in samples. normalize: "clip" takes each clip to mean 0 and deviation 1
+    first. What a network does to its frames, or how it makes a spectrogram, is part of the network.
+    """
+
+    rate: int = 16_000
+    samples: int = 16_000
+    channels: int = 1
+    least: int = 1
+    normalize: Literal["none", "clip"] = "none"
+
+    def __post_init__(self) -> None:
+        for name in ("rate", "samples", "channels", "least"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} of a sound must be at least 1, got {getattr(self, name)}")
+        if self.samples < self.least:
+            raise UsageError(f"a clip of {self.samples} samples is shorter than the {self.least} that can be heard")
+        if self.normalize not in ("none", "clip"):
+            raise UsageError(f"no normalize {self.normalize!r}; choose none or clip")
+
+
+@dataclass(frozen=True)
 class Layer:
     """One row of a network's layer table.
 
     name: the module's dotted name. aliases: other names for it (`conv4_2`). kind: the module's class name.
-    channels: units in the layer. spatial: (height, width) at the spec's input size, () for a vector.
+    channels: units in the layer. spatial: (height, width) at the spec's input size, () for a vector; of a sound it is
+    time, and what else the layer has.
     layout: where the channels are in the raw output. stride, receptive_field: in input pixels; None is unknown or
     global.
     tokens: (class/register tokens in front, grid height, grid width) when layout is "tokens".

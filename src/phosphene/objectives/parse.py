@@ -30,7 +30,8 @@ from phosphene.objectives.data import told
 from phosphene.objectives.directions import Direction
 from phosphene.objectives.families import Alignment, Diversity
 from phosphene.objectives.lexer import Cursor, Token, unquoted
-from phosphene.objectives.regularizers import REGULARIZERS
+from phosphene.objectives.regularizers import REGULARIZERS as OF_PICTURES
+from phosphene.objectives.sound import SOUND_REGULARIZERS
 from phosphene.objectives.statistics import Content, Gram
 from phosphene.objectives.units import EVERY, Channel, Neuron, WholeLayer
 from phosphene.objectives.wasserstein import Moments, SlicedWasserstein
@@ -48,6 +49,7 @@ CLASSES: dict[str, Callable[[Any, str], Objective]] = {
 OF_LAYERS: dict[str, Any] = {  # phrases that name a layer and options
     kind.word: kind for kind in (Content, Gram, Moments, SlicedWasserstein, Caricature, Diversity, Alignment)
 }
+REGULARIZERS = {**OF_PICTURES, **SOUND_REGULARIZERS}
 PHRASES = ("direction", *OF_LAYERS, *REGULARIZERS)
 
 

@@ -34,7 +34,8 @@ class Figure:
 
     file: relative to the page, with "/". alt: what it shows, in words. width, height: of the file, in pixels.
     caption: its lines, the first one brighter. kind: "animation" for a film; then `still` is the file that stands for
-    it where motion is not wanted. Raises UsageError for a file elsewhere, no size, or a film without a still.
+    it where motion is not wanted. sound: a file to listen to, with a player below the picture. Raises UsageError for a
+    file elsewhere, no size, or a film without a still.
     """
 
     file: str
@@ -44,9 +45,10 @@ class Figure:
     caption: tuple[str, ...] = ()
     kind: Literal["image", "animation"] = "image"
     still: str = ""
+    sound: str = ""
 
     def __post_init__(self) -> None:
-        for file in filter(None, (self.file, self.still)):
+        for file in filter(None, (self.file, self.still, self.sound)):
             path = PurePosixPath(file)
             if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\\" in file:
                 raise UsageError(f"a figure's file lies beside its page, got {file!r}")
@@ -195,6 +197,9 @@ def figure_html(figure: Figure) -> str:
     if figure.kind == "animation":
         source = f'<source srcset="{url(figure.still)}" media="(prefers-reduced-motion: reduce), print">'
         picture = f"<picture>{source}{picture}</picture>"
+    if figure.sound:
+        label = escape(f"listen: {figure.alt}")
+        picture += f'<audio controls preload="none" src="{url(figure.sound)}" aria-label="{label}"></audio>'
     lines = "".join(f"<span>{inline(line)}</span>" for line in figure.caption)
     caption = f"<figcaption>{lines}</figcaption>" if lines else ""
     return f'<figure style="max-width:{LARGEST * figure.width}px">{picture}{caption}</figure>'
@@ -257,6 +262,7 @@ section { padding-top: clamp(3rem, 7vw, 5rem); }
 .of-6 { grid-template-columns: repeat(6, minmax(0, var(--widest))); }
 figure { width: 100%; margin: 0; }
 figure img { display: block; width: 100%; height: auto; border-radius: 3px; image-rendering: auto; }
+figure audio { display: block; width: 100%; margin-top: 0.6rem; }
 figcaption { margin-top: 0.6rem; font-size: 0.875rem; line-height: 1.45; overflow-wrap: anywhere; }
 figcaption span { display: block; color: var(--faint); font-variant-numeric: tabular-nums; }
 figcaption span:first-child { color: var(--ink); font-weight: 550; }

@@ -1,4 +1,4 @@
-"""Signals: the thing optimised, seen as a picture."""
+"""Signals: the thing optimised, seen as a picture or heard as a sound."""
 
 from phosphene.signals.base import SIGNALS, Pixels, Signal
 from phosphene.signals.cppn import Cppn
@@ -7,5 +7,21 @@ from phosphene.signals.laplacian import Laplacian
 from phosphene.signals.maco import Maco
 from phosphene.signals.shared import Shared
 from phosphene.signals.transparent import Transparent
+from phosphene.signals.waveform import WAVES, FourierWave, Samples, ShortTime, Wave
 
-__all__ = ["SIGNALS", "Cppn", "Fourier", "Laplacian", "Maco", "Pixels", "Shared", "Signal", "Transparent"]
+__all__ = [
+    "SIGNALS",
+    "WAVES",
+    "Cppn",
+    "Fourier",
+    "FourierWave",
+    "Laplacian",
+    "Maco",
+    "Pixels",
+    "Samples",
+    "Shared",
+    "ShortTime",
+    "Signal",
+    "Transparent",
+    "Wave",
+]

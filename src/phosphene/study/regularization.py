@@ -119,7 +119,9 @@ class Regularizing:
         self.model, self.config, self.run = model, config, run
         self.unit = one_unit(model, target)
         self.methods = chosen(config.methods)
-        self.canvas = (config.size, config.size) if isinstance(config.size, int) else config.size or model.spec.size
+        self.canvas = (
+            (config.size, config.size) if isinstance(config.size, int) else config.size or model.picture_spec.size
+        )
         measured = None if config.natural is None else natural(config.natural)
         if measured is not None:
             self.config = replace(config, natural=measured.to_text())  # a result outlives its files
@@ -203,7 +205,7 @@ class Regularizing:
         return method.weight(first.activation - self._gray(), price)
 
     def _gray(self) -> float:
-        pixels = torch.full((self.model.spec.channels, *self.canvas), BEHIND)
+        pixels = torch.full((self.model.picture_spec.channels, *self.canvas), BEHIND)
         return measure(self.model, pixels, self.unit).value
 
     def _measured(self, method: Method, weight: float, picture: Picture) -> Regularized:

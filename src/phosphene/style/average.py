@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from phosphene.signals import Signal
 
@@ -20,7 +20,7 @@ class Average:
         self.decay, self.weight = decay, 0.0
         self.sum: Tensor | None = None
 
-    def add(self, signal: Signal) -> None:
+    def add(self, signal: nn.Module) -> None:
         """Take in the picture as it is."""
         if not self.decay:
             return

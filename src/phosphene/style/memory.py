@@ -188,7 +188,7 @@ class _Measured:
 def _measure(model: Model, terms: Objective, size: Pair) -> _Measured:
     """One evaluation on noise of `size`, and what it keeps."""
     generator = torch.Generator().manual_seed(NOISE_SEED)
-    noise = torch.rand(1, model.spec.channels, *size, generator=generator).to(model.device)
+    noise = torch.rand(1, model.picture_spec.channels, *size, generator=generator).to(model.device)
     layers = terms.layers - {INPUT}
     with torch.no_grad():
         acts = model.activations(noise.flip(3), layers) if layers else {}
@@ -213,7 +213,7 @@ def _measure(model: Model, terms: Objective, size: Pair) -> _Measured:
 
 
 def _bytes_per_pixel(model: Model, name: str) -> float:
-    layer, (height, width) = model.layers[name], model.spec.size
+    layer, (height, width) = model.layers[name], model.picture_spec.size
     return layer.channels * math.prod(layer.spatial) * model.dtype.itemsize / (height * width)
 
 

@@ -336,7 +336,7 @@ def _fields(model: Model, names: Sequence[str]) -> tuple[dict[str, Layer], dict[
     """The layer table and the field of each layer, on the smallest pictures of PROBE_SIDES that hold the fields."""
     fields: dict[str, Field] = {}
     for side in PROBE_SIDES:
-        spec = replace(model.spec, size=(side, side))
+        spec = replace(model.picture_spec, size=(side, side))
         try:
             table = layer_table(model.net, spec)
         except UsageError as error:

