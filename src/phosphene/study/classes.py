@@ -25,6 +25,7 @@ from phosphene.features.store import Store
 from phosphene.models import Model
 from phosphene.objectives import OUTPUT, Classes, Logit, LogProbability, Margin, Probability
 from phosphene.recipe import RenderConfig, RunConfig
+from phosphene.signals import Signal
 from phosphene.study.finding import QUESTIONS, Asked, ClassStudy, Finding
 from phosphene.study.split import Answer, read
 
@@ -96,7 +97,7 @@ class StudyingClasses:
         yield from self._starts()
         finished = 0
         for event in self.rendering:
-            if isinstance(event, Progress) and event.step.i in self._due:
+            if isinstance(event, Progress) and event.step.i in self._due and isinstance(event.step.signal, Signal):
                 pictures, _ = visible(event.step.signal)
                 for place, picture in zip(event.places, pictures, strict=False):  # padding has no place
                     yield self._measure(place, event.step.i, picture)
