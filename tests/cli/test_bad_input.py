@@ -187,7 +187,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(
     phosphene: Any, workplace: Path, out: str, monkeypatch: Any
 ) -> None:
     Path("file").write_text("mine")
-    monkeypatch.setattr("phosphene.features.render.optimize", None)  # the work must not begin
+    monkeypatch.setattr("phosphene.features.rendering.optimize", None)  # the work must not begin
     refused(phosphene(*NET, "conv:1", "--out", out), 1, f"cannot use folder '{out}'")
     assert Path("file").read_text() == "mine"
 

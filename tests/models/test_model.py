@@ -37,7 +37,7 @@ def test_pictures_are_normalized_as_the_weights_were_trained(
 
 
 def test_pictures_of_other_channels_are_refused(tiny_model: Model) -> None:
-    with pytest.raises(UsageError, match="tiny takes 3 channels, got pictures of 4"):
+    with pytest.raises(UsageError, match="tiny takes 3 channels, got an input of 4"):
         tiny_model.activations(pictures(1, 4, 32, 32), ["features.0"])
 
 
