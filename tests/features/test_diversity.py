@@ -23,7 +23,7 @@ from phosphene.features.plan import plan
 from phosphene.features.render import render
 from phosphene.models import InputSpec, Model, from_module, load
 from phosphene.objectives import Constant, Diversity, Objective, Opacity, Scale, parse
-from phosphene.objectives.families import gram_products
+from phosphene.objectives.likeness import gram_products
 from phosphene.recipe import DiversityConfig, RenderConfig, RunConfig, SignalConfig
 
 CPU = RunConfig(device="cpu", precision="float32")

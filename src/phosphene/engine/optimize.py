@@ -178,8 +178,9 @@ class Loop:
             scores = self.objective(acts, rows).expand(x.shape[0])
             return scores, scores, views
         unit = self.unit(acts, rows).expand(x.shape[0])
-        dead = (torch.zeros_like(self.silent) if redirect is None else redirect)[rows]
-        return unit + self.company(without_gradient(acts, self.company.layers - {INPUT}, dead), rows), unit, views
+        if redirect is not None:
+            acts = without_gradient(acts, self.company.layers - {INPUT}, redirect[rows])
+        return unit + self.company(acts, rows), unit, views
 
     def _look_for_silence(self, i: int) -> tuple[Tensor, Sequence[Tensor]]:
         """Find the silent rows; returns the evaluation without redirection: the step's own when there are none."""

@@ -27,6 +27,7 @@ from torch import Tensor
 from phosphene.errors import UsageError
 from phosphene.objectives.acts import INPUT, Acts, views_per_row
 from phosphene.objectives.algebra import NetworkLike, Objective, Scale, Sum, finite, number
+from phosphene.objectives.likeness import gram_products
 from phosphene.objectives.units import check_layer
 from phosphene.objectives.words import layer_text, ranges_text
 
@@ -140,7 +141,7 @@ class Diversity(Family):
 
     def _scores(self, values: Tensor) -> Tensor:
         with torch.autocast(values.device.type, enabled=False):
-            flat = values.float().flatten(4) if values.dim() > 4 else values.float()[..., None]
+            flat = values.flatten(4) if values.dim() > 4 else values[..., None]
             products = gram_products(flat.transpose(2, 3).flatten(3))
             lengths = products.diagonal(dim1=1, dim2=2).clamp(min=NORM_FLOOR**2).sqrt()
             cosines = products / (lengths[:, :, None] * lengths[:, None, :])
@@ -149,20 +150,6 @@ class Diversity(Family):
 
     def __str__(self) -> str:
         return f"{self.word}({self._options()})"
-
-
-def gram_products(features: Tensor) -> Tensor:
-    """(g, n, n) inner products of the Gram matrices F F^T / N of n rows in each of g groups; features: (g, n, c, N).
-
-    <F F^T, H H^T> = |F^T H|^2, so that where a group has fewer positions than channels, no Gram matrix is ever made.
-    """
-    groups, rows, channels, count = features.shape
-    if rows * count > channels:
-        grams = (features @ features.mT / count).flatten(2)
-        return grams @ grams.mT
-    columns = features.transpose(1, 2).flatten(2)
-    meetings = (columns.mT @ columns / count).square()
-    return meetings.view(groups, rows, count, rows, count).sum((2, 4))
 
 
 @dataclass(frozen=True)
