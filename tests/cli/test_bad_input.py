@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from phosphene.media import write_picture
+
 NET = ("render", "nets:rgb")
 SQUEEZE = ("render", "squeezenet1_1")
 
@@ -97,6 +99,38 @@ def test_layers_and_classes_of_a_registered_network_are_suggested(
     refused(phosphene(*SQUEEZE, "feature.12:1"), 2, "no layer 'feature.12' in squeezenet1_1", "features.12")
     refused(phosphene(*SQUEEZE, "logit:goldfsh"), 2, "no class 'goldfsh'", "did you mean goldfish")
     refused(phosphene(*SQUEEZE, "features.12:1", "--size", "8"), 2, "8 x 8 as far as features.12", "--size 24 works")
+
+
+HEARS = ("--model", "crepe_tiny", "--weights", "random")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("style", "photo.png", "photo.png", *HEARS, "--judge", "none"),
+        ("style", "photo.png", "photo.png", "--model", "minivgg", "--judge", "crepe_tiny"),
+        ("dream", "crepe_tiny", "photo.png", *HEARS[2:]),
+        ("demo", *HEARS),
+        ("demo", *HEARS, "--size", "32"),
+        ("reconstruct", "photo.png", *HEARS),
+        ("texture", "photo.png", *HEARS),
+        ("tradeoff", "photo.png", "photo.png", *HEARS),
+        ("grid", "photo.png", "--layer", "relu2", *HEARS),
+        ("render", "crepe_tiny", "relu2:1", *HEARS[2:]),
+        ("study", "regularization", "crepe_tiny", "relu2:1", *HEARS[2:]),
+    ],
+)
+def test_a_network_that_hears_is_refused_with_the_command_for_it_and_leaves_nothing(
+    phosphene: Any, workplace: Path, words: tuple[str, ...]
+) -> None:
+    write_picture(workplace / "photo.png", torch.full((3, 40, 40), 0.5))
+    before = set(workplace.iterdir())
+    ran = phosphene(*words, "--quiet")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.strip() == (
+        "error: crepe_tiny hears sounds and sees no pictures; use phosphene audio render crepe_tiny TARGET"
+    )
+    assert set(workplace.iterdir()) == before
 
 
 @pytest.mark.parametrize(

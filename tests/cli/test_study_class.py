@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 import time
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 
 from phosphene.cli.console import Screen
 from phosphene.cli.default import network_and_classes
+from phosphene.cli.options import Network
 from phosphene.errors import UsageError
 
 FAST = ("--size", "48", "--steps", "2", "--device", "cpu", "--precision", "float32")
@@ -53,6 +57,30 @@ def test_no_metadata_leaves_no_recipe(phosphene: Command, workplace: Path) -> No
     assert phosphene("study", "class", "star", *FAST, "--no-metadata", "--out", "out").code == 0
     assert [path.name for path in (workplace / "out").glob("*.json")] == ["study.json"]
     assert phosphene("info", "out/prob-star.png").code == 1
+
+
+def test_the_page_tells_what_a_rerun_needs_to_open_the_network(phosphene: Command, workplace: Path) -> None:
+    opened = ("--input-size", "48", "--mean", "0.5", "--std", "0.25")
+    assert phosphene("study", "class", "nets:bare", "2", *opened, *FAST, "--out", "out").code == 0
+    command = re.sub("<[^>]+>", "", re.findall(r"<pre.*?</pre>", Path("out/index.html").read_text(), re.DOTALL)[0])
+    words = shlex.split(unescape(command).strip())
+    assert words[:2] == ["phosphene", "rerun"]
+    assert words[3:] == ["--model", "nets:bare"]
+    again = phosphene("rerun", f"out/{words[2]}", *words[3:], "--out", "again", "--json", "--quiet")
+    assert again.json["same_pixels"] is True
+
+
+@pytest.mark.parametrize(
+    ("network", "name", "words"),
+    [
+        (Network(), "squeezenet1_1", []),
+        (Network(weights="random"), "timm:resnet18", []),  # the recipe says so
+        (Network(weights="my weights.pth"), "squeezenet1_1", ["--weights", "my weights.pth"]),
+        (Network(weights="a.pth", mean="0.5"), "nets:bare", ["--model", "nets:bare", "--weights", "a.pth"]),
+    ],
+)
+def test_a_rerun_is_told_what_no_recipe_may_say(network: Network, name: str, words: list[str]) -> None:
+    assert network.rerun_words(name) == words
 
 
 def test_ctrl_c_keeps_the_pictures_and_writes_no_page(process: Callable[..., Any], workplace: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,25 @@ def test_the_network_may_be_left_out_and_the_numbers_are_a_table(phosphene: Comm
     assert re.search(r"^METHOD +ACTIVATION +UNDER TRANSFORMS +EXCESS", ran.out, re.MULTILINE)
     assert re.search(r"^robust ", ran.out, re.MULTILINE)
     assert "out/regularization/index.html" in ran.out
+
+
+def test_the_page_tells_the_command_with_all_that_opens_the_network(phosphene: Command, workplace: Path) -> None:
+    opened = ("--input-size", "40", "--mean", "0.5", "--std", "0.25")
+    words = ("study", "regularization", "nets:bare", "conv:1", *opened, *FAST, "--methods", "robust")
+    assert phosphene(*words, "--out", "out").code == 0
+    again = shown(Path("out/index.html"))
+    assert again[:5] == ["phosphene", "study", "regularization", "nets:bare", "conv:1"]
+    for flag in ("--input-size", "--mean", "--std", "--device", "--precision"):
+        assert again[again.index(flag) + 1] == words[words.index(flag) + 1]
+    assert phosphene(*again[1:], "--out", "twice").code == 0
+    first, second = (json.loads(Path(folder, "study.json").read_text()) for folder in ("out", "twice"))
+    assert [m["activation"] for m in first["methods"]] == [m["activation"] for m in second["methods"]]
+
+
+def shown(page: Path) -> list[str]:
+    """The words of the last command of a page."""
+    found = re.findall(r"<pre.*?</pre>", page.read_text(), re.DOTALL)
+    return shlex.split(unescape(re.sub("<[^>]+>", "", found[-1])))
 
 
 def test_a_network_of_ones_own_in_gray(phosphene: Command, workplace: Path) -> None:

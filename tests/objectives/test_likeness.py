@@ -54,9 +54,7 @@ def test_sixteen_bits_say_the_same_up_to_their_rounding() -> None:
     cosines = products / (lengths[:, :, None] * lengths[:, None])
     expected = plain(exact)
     lengths = expected.diagonal(dim1=1, dim2=2).sqrt()
-    torch.testing.assert_close(
-        cosines.double(), expected / (lengths[:, :, None] * lengths[:, None]), rtol=0, atol=1e-4
-    )
+    torch.testing.assert_close(cosines.double(), expected / (lengths[:, :, None] * lengths[:, None]), rtol=0, atol=1e-4)
     (found,) = torch.autograd.grad((products * weights(shape)).sum(), values)
     (wanted,) = torch.autograd.grad((expected * weights(shape)).sum(), exact)
     assert found.dtype == torch.bfloat16

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.models import VisionTransformer
 
-from phosphene.models import InputSpec, Model, from_module
-from phosphene.models.backward import gradients, main_path
+from phosphene.models import InputSpec, Model, from_module, load
+from phosphene.models.backward import PICTURE, gradients
 from phosphene.objectives import parse
-from phosphene.study.gradients import gradient_spectra, spike
+from phosphene.study.gradients import TOKENS, gradient_spectra, spike
 
 SIZE = 96
 
@@ -77,16 +78,17 @@ def test_the_gradients_are_those_of_autograd() -> None:
     def score(acts: Mapping[str, Tensor]) -> Tensor:
         return acts["last"][:, 1].square().mean((1, 2))
 
-    found = gradients(model, x, ["first", "rectify", "strided", "last"], ["last"], score)
+    found = gradients(model, x, ["last"], score)
     net = model.net
     picture = x.clone().requires_grad_(True)
     first = net.first(model.normalize(picture))  # type: ignore[operator]
     rectified = first.relu()
     strided = net.strided(rectified)  # type: ignore[operator]
-    last = net.last(strided.relu())  # type: ignore[operator]
-    tensors = {"input": picture, "first": first, "rectify": rectified, "strided": strided, "last": last}
+    again = strided.relu()
+    last = net.last(again)  # type: ignore[operator]
+    tensors = {"input": picture, "first": first, "rectify": rectified, "strided": strided, "again": again, "last": last}
     wanted = torch.autograd.grad(last[:, 1].square().mean((1, 2)).sum(), list(tensors.values()))
-    assert set(found) == set(tensors)
+    assert list(found) == list(tensors)
     for name, gradient in zip(tensors, wanted, strict=True):
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-7)
 
@@ -104,16 +106,108 @@ def test_the_network_is_untouched(fails: bool) -> None:
 
     if fails:
         with pytest.raises(ValueError, match="on purpose"):
-            gradients(model, views(32, 1), main_path(model), ["last"], score)
+            gradients(model, views(32, 1), ["last"], score)
     else:
-        gradients(model, views(32, 1), main_path(model), ["last"], score)
+        gradients(model, views(32, 1), ["last"], score)
     assert all(torch.equal(value, before[name]) for name, value in model.net.state_dict().items())
     assert all(parameter.requires_grad and parameter.grad is None for parameter in model.net.parameters())
     assert all(module.training and not module._forward_hooks for module in model.net.modules())
 
 
-def test_the_main_path_is_the_parts_in_their_order_and_not_the_inside_of_blocks(squeezenet: Model) -> None:
-    assert main_path(squeezenet)[:13] == [f"features.{i}" for i in range(13)]
+def followed(model: Model, target: str, side: int = 64) -> list[str]:
+    """Layers that the gradient of a unit passes, the picture first."""
+    unit = parse(target).bind(model)
+    return list(
+        gradients(model, views(side, 1), unit.layers, lambda acts: unit(acts, torch.zeros(1, dtype=torch.int64)))
+    )
+
+
+def test_a_block_with_a_way_around_its_parts_is_one_layer(squeezenet: Model) -> None:
+    assert followed(squeezenet, "features.12:50") == [PICTURE, *(f"features.{i}" for i in range(13))]
+    resnet = load("resnet18", weights="random")
+    assert followed(resnet, "layer3.1:5") == [
+        *(PICTURE, "conv1", "bn1", "relu", "maxpool"),
+        *(f"layer{i}.{j}" for i in (1, 2, 3) for j in (0, 1)),
+    ]
+
+
+def test_the_way_ends_at_a_unit_inside_of_a_block() -> None:
+    resnet = load("resnet18", weights="random")
+    assert followed(resnet, "layer2.0.conv2:5")[-4:] == [
+        "layer2.0.conv1",
+        "layer2.0.bn1",
+        "layer2.0.relu",
+        "layer2.0.conv2",
+    ]
+
+
+class Block(nn.Module):
+    """Two convolutions, with a skip past them or without."""
+
+    def __init__(self, skips: bool) -> None:
+        super().__init__()
+        self.one, self.two, self.skips = nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1), skips
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.two(self.one(x).relu())
+        return x + y if self.skips else y.relu()
+
+
+class Nested(nn.Module):
+    """Parts within parts, none of them a Sequential; `beside` is a branch, and the dropout gives what comes of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Module()
+        self.backbone.stem = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.backbone.plain, self.backbone.residual = Block(False), Block(True)
+        self.backbone.forward = self.inside  # type: ignore[method-assign]
+        self.beside, self.dropout, self.head = nn.Conv2d(8, 8, 1), nn.Dropout(), nn.Conv2d(8, 4, 3)
+
+    def inside(self, x: Tensor) -> Tensor:
+        net = self.backbone
+        return net.residual(net.plain(net.stem(x).relu()))  # type: ignore[operator, no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.backbone(x)
+        return self.head(self.dropout(torch.cat([self.beside(y)[:, :4], y[:, 4:]], 1)))  # type: ignore[no-any-return]
+
+
+def test_parts_of_any_module_are_found_down_to_the_blocks_that_have_a_branch() -> None:
+    with torch.random.fork_rng(devices=[]):
+        model = from_module(Nested().eval(), InputSpec(size=(64, 64)), name="nested")
+    way = [
+        "backbone.stem",
+        "backbone.plain.one",
+        "backbone.plain.two",
+        "backbone.plain",
+        "backbone.residual",
+        "dropout",
+        "head",
+    ]
+    assert followed(model, "head:1") == [PICTURE, *way]
+    found = {layer.layer: layer for layer in gradient_spectra(model, views(64, 4), parse("head").bind(model))}
+    assert found[PICTURE].spikes[0].layer == "backbone.stem"
+    assert found[PICTURE].spikes[0].strength > 30
+    assert found["backbone.plain.one"].strongest is None
+
+
+def test_layers_without_a_map_are_named_with_the_reason() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = VisionTransformer(64, 4, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=16, num_classes=3)
+        nn.init.normal_(net.heads.head.weight)  # torchvision's starts at 0, and gives no gradient
+    model = from_module(net.eval(), InputSpec(size=(64, 64)), name="vit")
+    way = gradient_spectra(model, views(64, 2), parse("logit:1").bind(model))
+    assert [(layer.layer, layer.spikes[0].stride) for layer in way] == [(PICTURE, 4), ("conv_proj", 2)]
+    assert way.layers[0].spikes[0].layer == "conv_proj"
+    blocks = [f"encoder.layers.encoder_layer_{i}" for i in range(2)]
+    assert [name for name, reason in way.left_out.items() if reason == TOKENS] == [
+        "encoder.dropout",
+        *blocks,
+        "encoder.ln",
+    ]
+    assert way.left_out["heads.head"] == "it has no map of places"
 
 
 def test_every_stride_of_squeezenet_is_seen_right_before_it(squeezenet: Model) -> None:
@@ -126,4 +220,6 @@ def test_every_stride_of_squeezenet_is_seen_right_before_it(squeezenet: Model) -
 
 def test_a_gradient_that_is_the_same_everywhere_is_left_out() -> None:
     model = planted(2)
-    assert "last" not in {layer.layer for layer in gradient_spectra(model, views(), parse("last:1").bind(model))}
+    way = gradient_spectra(model, views(), parse("last:1").bind(model))
+    assert dict.fromkeys(("again", "last"), "the gradient is the same at all places there") == way.left_out
+    assert way.layers[-1].layer == "strided"

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from phosphene.errors import PhospheneError, UsageError
-from phosphene.files import ensure_folder
 from phosphene.media import Bits, output_format
 from phosphene.recipe import StyleConfig, from_json, to_json
 from phosphene.style.inputs import Inputs, Mask, read, read_start
@@ -101,11 +100,9 @@ def parsed(text: str) -> int | float | str | bool:
 
 
 def check_outputs(commissions: Sequence[Commission], bits: Bits | None) -> None:
-    """Raise before any computing where a result could not be written."""
+    """Raise before any computing where a result could not be written in its format."""
     for commission in commissions:
         output_format(commission.file, bits=bits or 8)
-    for folder in {commission.file.parent for commission in commissions}:
-        ensure_folder(folder)
 
 
 def numbered(texts: Sequence[str], option: str) -> dict[int, Mask]:

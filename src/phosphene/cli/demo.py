@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,7 +57,7 @@ def demo(
     """
     screen = Screen(quiet=quiet, as_json=as_json)
     side = pixels(size)
-    network = (model, *flags(opened))
+    network = (model, *opened.words())
     work = Demo(opened.open(model), out, network=network, size=side, seed=seed, run=RunConfig(device=device))
     done = show(work, screen)
     report(work, done, screen)
@@ -147,9 +146,3 @@ def suggestions(work: Demo, done: list[PieceDone]) -> list[tuple[str, str]]:
 def command(*words: str) -> str:
     """A command line of phosphene, for a POSIX shell."""
     return shlex.join(["phosphene", *words])
-
-
-def flags(opened: Network) -> list[str]:
-    """The flags that open a network in this way again."""
-    given = [(field.name.replace("_", "-"), getattr(opened, field.name)) for field in fields(opened)]
-    return [word for name, value in given if value is not None for word in (f"--{name}", str(value))]

@@ -70,7 +70,6 @@ def dream(
     network_name, shown = _words(model, picture, screen)
     start = None if shown == NOISE else seen(Path(shown), "picture", screen)
     led = None if guide is None else seen(guide, "guide", screen)
-    ensure_folder(out)
     work = Dreaming(
         opened.open(network_name),
         start,
@@ -79,6 +78,7 @@ def dream(
         guide=led,
         frames=1 + zoom,
     )
+    ensure_folder(out)
     height, width = work.size
     octaves = f"{len(work.sizes)} octaves from {max(work.sizes[0])}" if len(work.sizes) > 1 else "one octave"
     screen.say(

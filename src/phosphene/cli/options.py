@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from phosphene.errors import UsageError
-from phosphene.models import InputSpec, Model, load
+from phosphene.models import InputSpec, Model, is_known, load
+from phosphene.models.weights import RANDOM
 from phosphene.recipe import OptimizerConfig, RunConfig, SignalConfig, TransformConfig
 
 Flat = Parameter(name="*")
@@ -52,8 +53,24 @@ class Network:
         spec = input_spec(self.input_size, self.channels, self.mean, self.std, self.value_range)
         return load(name, weights=self.weights, spec=spec)
 
+    def words(self) -> list[str]:
+        """The flags that open a network in this way again."""
+        given = [(field.name.replace("_", "-"), getattr(self, field.name)) for field in fields(self)]
+        return [word for name, value in given if value is not None for word in (f"--{name}", str(value))]
+
+    def rerun_words(self, name: str) -> list[str]:
+        """What `phosphene rerun` needs besides a picture made with the network of that name: what no recipe may say."""
+        named = [] if is_known(name) else ["--model", name]
+        return named if self.weights in (None, RANDOM) else [*named, "--weights", str(self.weights)]
+
 
 NetworkFlags = Annotated[Network, Flat, Parameter(group="Network")]
+
+
+def machine_words(run: RunConfig) -> list[str]:
+    """The flags that say where, and in which arithmetic; none where phosphene may choose."""
+    given = (("device", run.device), ("precision", run.precision))
+    return [word for name, value in given if value != "auto" for word in (f"--{name}", value)]
 
 
 def pixels(text: str | None, option: str = "--size") -> int | tuple[int, int] | None:

@@ -12,13 +12,13 @@ from cyclopts import Parameter
 from phosphene.cli import audio as sounds
 from phosphene.cli import dream as dreams
 from phosphene.cli.console import Screen, relative
-from phosphene.cli.options import Json, Network, Quiet, Weights
+from phosphene.cli.options import Json, Quiet, Weights
 from phosphene.cli.reconstruct import show as show_figure
 from phosphene.cli.render import INTERRUPTED, entry, show, start_picture, stopping
 from phosphene.cli.watch import PaintMeter
 from phosphene.deepdream import rerun as dreamt
 from phosphene.deepdream.api import KIND as DREAM
-from phosphene.engine.again import field, read_recipe, threads
+from phosphene.engine.again import field, read_recipe, recorded_model, threads
 from phosphene.errors import RecipeError
 from phosphene.features import rerun as feature
 from phosphene.features import sound_rerun as heard
@@ -120,7 +120,7 @@ def rerun(
     kind = recipe.get("kind")
     if kind not in KINDS:
         raise RecipeError(f"cannot rerun a recipe of kind {kind!r:.80}; this version knows {', '.join(KINDS)}")
-    network = Network(weights=weights).open(model) if model is not None else None
+    network = recorded_model(recipe, weights, named=model) if model is not None else None
     asked = Asked(file, out, network, weights, init, input, normalize, device, allow_different_weights)
     if kind == FEATURE:
         return rerender(recipe, asked, screen)

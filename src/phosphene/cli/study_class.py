@@ -86,7 +86,7 @@ def study_class(
         screen.say(f"interrupted; the pictures so far are in {relative(out)}, and there is no page of them")
         return INTERRUPTED
     made = work.result().save(out, metadata=metadata)
-    page = write_report(made, out)
+    page = write_report(made, out, rerun=opened.rerun_words(name))
     report(made, page, screen)
     return 0 if any(one.picture.status == "ok" for finding in made for one in finding) else EXIT_FAILED
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from phosphene.cli.console import Meter, Screen, relative
 from phosphene.cli.default import network_and_targets
-from phosphene.cli.options import Json, Network, NetworkFlags, Quiet, RunFlags, pixels
+from phosphene.cli.options import Json, Network, NetworkFlags, Quiet, RunFlags, machine_words, pixels
 from phosphene.cli.render import INTERRUPTED, stopping
 from phosphene.errors import EXIT_FAILED, UsageError
 from phosphene.features.render import Notice, Progress
@@ -92,7 +92,8 @@ def study_regularization(
         return INTERRUPTED
     study = work.result()
     study.save(out)
-    report(study, out, write_report(study, out), screen)
+    page = write_report(study, out, network=(name, *opened.words()), machine=machine_words(run))
+    report(study, out, page, screen)
     return 0 if any(entry.picture.status == "ok" for entry in study.entries) else EXIT_FAILED
 
 

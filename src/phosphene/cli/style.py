@@ -15,7 +15,7 @@ from phosphene.cli.render import INTERRUPTED, stopping
 from phosphene.cli.watch import Film, PaintMeter, Preview
 from phosphene.contact import contact_sheet
 from phosphene.errors import EXIT_FAILED, UsageError
-from phosphene.files import atomic_write
+from phosphene.files import atomic_write, ensure_folder
 from phosphene.media import png_bytes, read_picture, to_tensor
 from phosphene.models import DEFAULT_MODEL, Model, load
 from phosphene.recipe import RunConfig, StyleConfig
@@ -210,7 +210,9 @@ def open_judge(name: str | None, optimized: str, screen: Screen) -> Model | None
         return None
     if name is None:
         screen.say(f"judged by {chosen}; another with --judge NAME, none with --judge {NO_JUDGE}")
-    return load(chosen)
+    judge = load(chosen)
+    judge.check_color("a painting")
+    return judge
 
 
 def show(studio: Studio, screen: Screen, *, preview: Preview | None, film: Film | None, report: bool) -> Shown:
@@ -220,6 +222,7 @@ def show(studio: Studio, screen: Screen, *, preview: Preview | None, film: Film 
     with PaintMeter(screen) as meter, stopping(studio) as stopped:
         for event in studio:
             if isinstance(event, Begun):
+                ensure_folder(event.commission.file.parent)  # here, where all that could be refused was looked at
                 transfer = event.painter.transfer
                 announce(event, screen, shown)
                 meter.begin(event.commission.file.name)

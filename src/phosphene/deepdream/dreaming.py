@@ -85,8 +85,7 @@ class Dreaming:
     ) -> None:
         if frames < 1:
             raise UsageError(f"a film has 1 frame or more, got {frames}")
-        if model.picture_spec.channels != 3:
-            raise UsageError(f"a dream is in color, and {model.name} takes {model.spec.channels} channels")
+        model.check_color("a dream")
         self.arithmetic = a = arithmetic(run)
         self.given = model
         self.model = model.prepared(a.device, dtype=a.dtype, memory_format=a.memory_format)

@@ -56,7 +56,8 @@ class Demo:
     model: with classes and labels or without. folder: made, and everything is written inside it. network: how the
     command line opens the model, for the commands on the page; its name when left out. size: (height, width) or the
     side of the pictures, chosen by the network's input when left out. run: device and arithmetic; it writes no
-    checkpoints. Raises FileError when the folder cannot be written, UsageError when the machine lacks the device.
+    checkpoints. Raises FileError when the folder cannot be written, UsageError when the machine lacks the device
+    or the network hears; then no folder is made.
     """
 
     def __init__(
@@ -71,7 +72,8 @@ class Demo:
         pieces: Sequence[Piece] = PIECES,
     ) -> None:
         self.arithmetic = arithmetic(run)
-        self.model, self.folder = model, ensure_folder(folder)
+        self.model, self.spec = model, model.picture_spec
+        self.folder = ensure_folder(folder)
         self.network = tuple(network) or (model.name,)
         self.size = (size, size) if isinstance(size, int) else size or canvas(model)
         self.seed, self.run, self.pieces = seed, replace(run, checkpoint_every=0), tuple(pieces)
@@ -159,7 +161,7 @@ class Demo:
         )
 
     def _facts(self) -> tuple[tuple[str, str], ...]:
-        spec, labels = self.model.picture_spec, self.model.labels
+        spec, labels = self.spec, self.model.labels
         return (
             ("network", self.model.name),
             ("weights", self.model.weights.source),

@@ -60,10 +60,13 @@ def check_bounds(bounds: dict[str, tuple[int, int, int]]) -> None:
             raise RecipeError(f"the recipe asks for {value} {name}; sensible is {least} .. {most}")
 
 
-def recorded_model(recipe: dict[str, Any], weights: str | Path | None) -> Model:
-    """The network that a recipe names, loaded here; RecipeError when that would run code of the recipe's choice."""
+def recorded_model(recipe: dict[str, Any], weights: str | Path | None, *, named: str | None = None) -> Model:
+    """The network that a recipe names, loaded here, with the input that the recipe tells.
+
+    named: the network instead, by whom it may run code of its own. RecipeError when the recipe would choose that code.
+    """
     source, origin = field(recipe, str, "model", "source"), field(recipe, str, "model", "weights", "source")
-    if not source.startswith(SAFE_SOURCES):
+    if named is None and not source.startswith(SAFE_SOURCES):
         raise RecipeError(
             f"the recipe's network is Python code, {source!r:.80}, which a picture may not start; "
             "if you trust it, name it yourself: --model MODEL (model=)"
@@ -72,7 +75,7 @@ def recorded_model(recipe: dict[str, Any], weights: str | Path | None) -> Model:
     if not 1 <= channels <= MAX_CHANNELS:
         raise RecipeError(f"the recipe's network takes {channels} channels; sensible is 1 .. {MAX_CHANNELS}")
     chosen = weights if weights is not None else ("random" if origin == "random" else None)
-    return load(source, weights=chosen, spec=_recorded_spec(field(recipe, dict, "model", "input")))
+    return load(named or source, weights=chosen, spec=_recorded_spec(field(recipe, dict, "model", "input")))
 
 
 def _recorded_spec(given: dict[str, Any]) -> InputSpec | AudioSpec:

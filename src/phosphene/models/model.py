@@ -95,6 +95,12 @@ class Model:
             f"{self.name} hears sounds and sees no pictures; use phosphene audio render {self.name} TARGET"
         )
 
+    def check_color(self, what: str) -> None:
+        """Raise UsageError unless it sees pictures of three channels, as `what` ("a dream") needs them."""
+        channels = self.picture_spec.channels
+        if channels != 3:
+            raise UsageError(f"{what} is in color, and {self.name} takes {channels} channels")
+
     @property
     def audio_spec(self) -> AudioSpec:
         """How it wants its sounds; UsageError for a network that sees."""

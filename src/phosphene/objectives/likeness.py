@@ -2,9 +2,9 @@
 
     G_i = F_i F_i^T / N        P_ij = <G_i, G_j>        dL/dF_i = 2/N [sum over j of (D_ij + D_ji) G_j] F_i,   D = dL/dP
 
-Autograd would keep each Gram matrix's two factors apart and multiply twice on the way back; the sum over j is symmetric,
-so that one product a picture is enough. Where the pictures have fewer positions together than channels, <G_i, G_j> is
-|F_i^T F_j|^2 / N^2, and no Gram matrix is ever made.
+Autograd would keep the two factors of a Gram matrix apart and multiply twice on the way back; the sum over j is
+symmetric, so that one product a picture is enough. Where the pictures have fewer positions together than channels,
+<G_i, G_j> is |F_i^T F_j|^2 / N^2, and no Gram matrix is ever made.
 
 bfloat16 features stay so for the two large products, which sum in float32 inside: a Gram matrix is rounded once, and
 all that is made of it is float32. A cosine moves by 1e-5 or so, less than by the rounding of the features themselves.
@@ -54,6 +54,6 @@ class _GramProducts(torch.autograd.Function):
         shares = (gradients[0] + gradients[0].mT) * (2 / features.shape[3])
         pulls = (shares @ grams.view(*features.shape[:2], -1).float()).to(features.dtype).view_as(grams)
         flat = features.flatten(0, 1)
-        if flat.stride(1) == 1:  # channels lie side by side: so that those of the gradient do
-            return (flat.mT @ pulls).mT.view(features.shape)
-        return (pulls @ flat).view(features.shape)
+        beside = flat.stride(1) == 1  # channels lie side by side, as they then do in the gradient
+        gradient: Tensor = (flat.mT @ pulls).mT if beside else pulls @ flat
+        return gradient.view(features.shape)

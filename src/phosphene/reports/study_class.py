@@ -27,9 +27,10 @@ PARTS: dict[str, tuple[str, Callable[[Split], float]]] = {
 }
 
 
-def write_report(study: ClassStudy, folder: str | Path) -> Path:
+def write_report(study: ClassStudy, folder: str | Path, *, rerun: Sequence[str] = ()) -> Path:
     """Write the page of a saved study beside its pictures; returns it.
 
+    rerun: flags that `phosphene rerun` needs for this network, such as --weights FILE.
     Raises UsageError when the study was not saved there or holds no class.
     """
     place = Path(folder)
@@ -39,10 +40,10 @@ def write_report(study: ClassStudy, folder: str | Path) -> Path:
     for finding in study:
         for name in PARTS:
             atomic_write(place / chart_name(finding, name), chart(finding, name).encode())
-    return write_page(page(study), place)
+    return write_page(page(study, rerun), place)
 
 
-def page(study: ClassStudy) -> Page:
+def page(study: ClassStudy, rerun: Sequence[str] = ()) -> Page:
     """The study as a page."""
     names = ", ".join(finding.label for finding in study)
     count = len(study)
@@ -50,7 +51,7 @@ def page(study: ClassStudy) -> Page:
     sections.append(ways(study))
     sections.append(Section("numbers", "All numbers", text=(HOW,), tables=(table(study.findings),)))
     files = [one.picture.path.name for one in study[0] if one.picture.path is not None]
-    sections.append(Section("again", "Making a picture again", commands=tuple(map(again, files))))
+    sections.append(Section("again", "Making a picture again", commands=tuple(again(file, rerun) for file in files)))
     facts = (
         ("network", study.model),
         ("classes", f"{count} of {len(study.classes)}"),
@@ -72,9 +73,9 @@ HOW = (
 )
 
 
-def again(file: str) -> str:
+def again(file: str, flags: Sequence[str] = ()) -> str:
     """The command that makes a picture again, for a POSIX shell."""
-    return shlex.join(["phosphene", "rerun", file])
+    return shlex.join(["phosphene", "rerun", file, *flags])
 
 
 def section(finding: Finding) -> Section:

@@ -15,7 +15,7 @@ from phosphene.reports.chart import Line, Mark, lines
 from phosphene.reports.html import Figure, Page, Section, Table, write_page
 from phosphene.study.gradients import LayerGradient
 from phosphene.study.methods import BASE, DEFAULT
-from phosphene.study.result import Regularized, Study, short
+from phosphene.study.result import Regularized, Study, short, without_spectrum
 from phosphene.study.spectrum import HIGH, Spectrum, radial
 from phosphene.version import version
 
@@ -26,8 +26,12 @@ MOST_LINES = 8  # of different color in a chart
 FAINTEST = 1e-9  # of power, on a logarithmic axis
 
 
-def write_report(study: Study, folder: str | Path) -> Path:
-    """Write FOLDER/index.html and its charts; the path of the page. Raises FileError when it cannot be written."""
+def write_report(study: Study, folder: str | Path, *, network: Sequence[str] = (), machine: Sequence[str] = ()) -> Path:
+    """Write FOLDER/index.html and its charts; the path of the page. Raises FileError when it cannot be written.
+
+    network: how the command line opens it: its name and the flags that belong to it; the study's name when left out.
+    machine: flags that say where and how exactly it was computed.
+    """
     place = Path(folder)
     return write_page(
         Page(
@@ -41,7 +45,7 @@ def write_report(study: Study, folder: str | Path) -> Path:
                 _pictures(study, place),
                 _spectra(study, place),
                 *([_gradients(study, place)] if study.gradients else []),
-                _method(study),
+                _method(study, network or (study.model,), machine),
             ),
             _facts(study),
             (
@@ -154,9 +158,18 @@ def _gradients(study: Study, place: Path) -> Section:
         "layer.",
         "The number is the power of the gradient's size at multiples of 1/stride over that of the frequencies around "
         "them: about 1 where there is no lattice. Strides multiply: a picture carries the lattices of several layers.",
+        *_without(study),
     )
     table = Table(("gradient at", "kind", "maps", "frequency", "strided layer", "spike"), rows)
     return Section("gradient", "Where the noise comes from", text, (*charts, picture), columns=1, tables=(table,))
+
+
+def _without(study: Study) -> list[str]:
+    """What is missing in the table, reason by reason."""
+    reasons = dict.fromkeys(study.without_gradient.values())
+    return [
+        without_spectrum([n for n, of in study.without_gradient.items() if of == reason], reason) for reason in reasons
+    ]
 
 
 def chosen_layers(layers: Sequence[LayerGradient]) -> list[LayerGradient]:
@@ -193,10 +206,10 @@ def _chart(place: Path, file: str, title: str, series: Sequence[Line], y_label: 
     return Figure(file, f"{title}: spectra of {names}", width, tall, (title,))
 
 
-def _method(study: Study) -> Section:
+def _method(study: Study, network: Sequence[str], machine: Sequence[str]) -> Section:
     size = study.config.size
     side = "x".join(map(str, size)) if isinstance(size, tuple) else str(size)
-    words = ["phosphene", "study", "regularization", study.model, study.target, "--size", side]
+    words = ["phosphene", "study", "regularization", network[0], study.target, *network[1:], "--size", side]
     words += ["--steps", str(study.config.steps), "--seed", str(study.config.seed), "--views", str(study.config.views)]
     words += ["--methods", study.config.methods] if study.config.methods else []
     words += ["--natural", "FILE"] if study.config.natural else []
@@ -204,7 +217,7 @@ def _method(study: Study) -> Section:
         "Every price has the weight at which the picture without regularization would cost a given share of what the "
         "unit gains by it, so that it means the same for every unit: see `docs/study-regularization.md`.",
     )
-    return Section("again", "Again", text, commands=(shlex.join(words),))
+    return Section("again", "Again", text, commands=(shlex.join([*words, *machine]),))
 
 
 def _facts(study: Study) -> tuple[tuple[str, str], ...]:

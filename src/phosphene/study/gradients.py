@@ -17,19 +17,21 @@ few times at 1/s where its size has a spike of a thousand. Both are given.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from phosphene.models import Model
-from phosphene.models.backward import PICTURE, gradients, main_path
+from phosphene.models import Layer, Model
+from phosphene.models.backward import PICTURE, gradients
 from phosphene.objectives import Objective
 from phosphene.study.spectrum import Spectrum, plane, power, radial
 
 SMALLEST = 8  # places along a map: fewer have no spectrum to speak of
 CONTROL = 2  # the stride that is looked for where none follows
 ON, OFF = 0.71, 2.5  # coefficients from a frequency: the nearest one to four; and beyond the reach of the Hann window
+TOKENS = "its places are tokens in a row, and not a map"  # why it has no spectrum
 FLAT = 0.01  # of its mean square: the variance of a gradient that is the same everywhere but at the edges
 
 
@@ -66,21 +68,38 @@ class LayerGradient:
         return max(real, key=lambda spike: spike.strength, default=None)
 
 
-def gradient_spectra(model: Model, views: Tensor, unit: Objective) -> list[LayerGradient]:
-    """The gradient of `unit` (bound, one row) at the picture and each layer that it passes, input first, over views
-    (v, c, h, w) in [0, 1]. Left out: maps smaller than 8 places, and a gradient that is the same
-    everywhere but at the edges, as that of a channel's mean at its own layer.
+@dataclass(frozen=True)
+class Way:
+    """The gradient on its way back to the picture. layers: where it has a spectrum, the picture first. left_out:
+    {layer: why it has none there}. Iterates over its layers.
+    """
+
+    layers: tuple[LayerGradient, ...]
+    left_out: Mapping[str, str]
+
+    def __iter__(self) -> Iterator[LayerGradient]:
+        return iter(self.layers)
+
+
+def gradient_spectra(model: Model, views: Tensor, unit: Objective) -> Way:
+    """The gradient of `unit` (bound, one row) at the picture and each layer that the whole of it passes
+    (`models/backward.py`), over views (v, c, h, w) in [0, 1].
+
+    Left out: what is no map (h, w) of places, maps smaller than 8 places, and a gradient that is the same everywhere
+    but at the edges, as that of a channel's mean at its own layer.
     """
     rows = torch.arange(len(views), device=model.device)
-    found = gradients(model, views, main_path(model), unit.layers, lambda acts: unit(acts, rows))
-    path = [PICTURE, *(name for name in main_path(model) if name in found)]
-    strides = {name: 1 if name == PICTURE else model.layers[name].stride for name in path}
-    seen = []
-    for index, name in enumerate(path):
-        maps = found[name].flatten(0, 1)
-        whole = power(maps)
-        if min(whole.shape) < SMALLEST or not float(whole.mean()) > FLAT * float(maps.square().mean()):
+    found = gradients(model, views, unit.layers, lambda acts: unit(acts, rows))
+    strides = {name: 1 if name == PICTURE else model.layers[name].stride for name in found}
+    path = list(found)
+    seen, left_out = [], {}
+    for index, (name, gradient) in enumerate(found.items()):
+        reason = _undefined(None if name == PICTURE else model.layers[name], gradient)
+        if reason:
+            left_out[name] = reason
             continue
+        maps = gradient.flatten(0, 1)
+        whole = power(maps)
         size = maps.abs().mean(0)
         lattice = power(size / size.mean())
         following = {other: strides[other] for other in path[index:]}
@@ -88,7 +107,20 @@ def gradient_spectra(model: Model, views: Tensor, unit: Objective) -> list[Layer
         height, width = (int(side) for side in whole.shape)
         spectrum = radial(whole / whole.mean())
         seen.append(LayerGradient(name, kind, (height, width), _spikes(lattice, following), spectrum, lattice))
-    return seen
+    return Way(tuple(seen), left_out)
+
+
+def _undefined(layer: Layer | None, gradient: Tensor) -> str:
+    """Why the gradient (v, c, *space) of a layer, or of the picture, has no spectrum; "" where it has one."""
+    if layer is not None and layer.layout == "tokens":
+        return TOKENS
+    if gradient.dim() != 4:
+        return "it has no map of places"
+    maps = gradient.flatten(0, 1)
+    if min(maps.shape[1:]) < SMALLEST:
+        return f"its maps have fewer than {SMALLEST} places along a side"
+    flat = not float(power(maps).mean()) > FLAT * float(maps.square().mean())
+    return "the gradient is the same at all places there" if flat else ""
 
 
 def spike(power: Tensor, stride: int, within: int = 1) -> float:

@@ -169,6 +169,7 @@ class Regularizing:
         if not self.entries:
             raise UsageError("the study was stopped before its first picture was done")
         best = max(self.entries, key=lambda entry: entry.robust if math.isfinite(entry.robust) else -math.inf)
+        way = gradient_spectra(self.model, self.views(best.picture.pixels), self.unit)
         return Study(
             model=self.model.name,
             target=str(named(self.unit, self.model)),
@@ -176,8 +177,9 @@ class Regularizing:
             entries=tuple(self.entries),
             gray=self._gray(),
             expected=radial(self.expected),
-            gradients=tuple(gradient_spectra(self.model, self.views(best.picture.pixels), self.unit)),
+            gradients=way.layers,
             gradients_on=best.method.name,
+            without_gradient=way.left_out,
             device=self.arithmetic.device.type,
             precision=self.arithmetic.precision,
             seconds=round(time.perf_counter() - self._began, 3),

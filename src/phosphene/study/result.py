@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from phosphene.media import png_bytes
 from phosphene.recipe import to_json
 from phosphene.study.config import RegularizationConfig
 from phosphene.study.figure import Bounds, bounds, lattice, with_spectrum
-from phosphene.study.gradients import LayerGradient
+from phosphene.study.gradients import TOKENS, LayerGradient
 from phosphene.study.methods import BASE, DEFAULT, Method
 from phosphene.study.spectrum import HIGH, Spectrum
 
@@ -75,7 +76,8 @@ class Regularized:
 class Study:
     """One unit under several regularizations. gray: its activation on a gray picture. expected: the spectrum of natural
     pictures, relative. gradients: layer by layer, the picture first, on views of the picture of the method
-    `gradients_on`. Iterates over its entries, and shows itself in a notebook.
+    `gradients_on`; without_gradient: {layer: why it has no spectrum}. Iterates over its entries, and shows itself in a
+    notebook.
     """
 
     model: str
@@ -86,6 +88,7 @@ class Study:
     expected: Spectrum = field(repr=False)
     gradients: tuple[LayerGradient, ...] = field(repr=False)
     gradients_on: str
+    without_gradient: Mapping[str, str] = field(repr=False)
     device: str
     precision: str
     seconds: float
@@ -131,7 +134,8 @@ class Study:
 
     def sentences(self) -> tuple[str, ...]:
         """What follows from the numbers."""
-        return (*self._compared(), *self._spikes())
+        tokens = [name for name, reason in self.without_gradient.items() if reason == TOKENS]
+        return (*self._compared(), *self._spikes(), *([without_spectrum(tokens, TOKENS)] if tokens else []))
 
     def data(self, folder: Path | None = None) -> dict[str, Any]:
         """All numbers as JSON data; files relative to a folder, where the pictures lie in one."""
@@ -146,6 +150,7 @@ class Study:
             "natural": to_json(self.expected),
             "gradients_on": self.gradients_on,
             "gradients": [gradient_data(layer) for layer in self.gradients],
+            "without_gradient": dict(self.without_gradient),
             "sentences": list(self.sentences()),
             "device": self.device,
             "precision": self.precision,
@@ -197,6 +202,12 @@ def gradient_caption(layer: LayerGradient) -> list[str]:
     strongest = layer.strongest
     spike = f"1/{strongest.stride}: {short(strongest.strength)}x" if strongest else "no stride follows"
     return [layer.layer, f"{layer.kind} {layer.size[0]} x {layer.size[1]}", spike]
+
+
+def without_spectrum(layers: Sequence[str], reason: str) -> str:
+    """That the gradient at some layers, in their order, has no spectrum."""
+    names = " and ".join(layers) if len(layers) < 3 else f"{layers[0]} .. {layers[-1]} ({len(layers)} layers)"
+    return f"The gradient has no spectrum at {names}: {reason}."
 
 
 def gradient_data(layer: LayerGradient) -> dict[str, Any]:

@@ -119,7 +119,8 @@ class Figure:
 
     kind: what recipes call it. inputs: pictures by name that it is made from, for their SHA-256. folder: where panels
     are kept and found, if anywhere. `stop()` ends it after the current step; the picture in work comes with status
-    "interrupted". Raises UsageError for a layer that the network lacks, FileError for a folder that cannot be written.
+    "interrupted". Raises UsageError for a layer that the network lacks and for a network that sees no colors, FileError
+    for a folder that cannot be written.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Figure:
         folder: Path | None = None,
         metadata: bool = True,
     ) -> None:
+        model.check_color(f"a {kind}")
         exact = run if run.precision != "auto" else replace(run, precision="float32")  # L-BFGS compares small numbers
         self.arithmetic = a = arithmetic(exact)
         self.model = model.prepared(a.device, dtype=a.dtype, memory_format=a.memory_format)
