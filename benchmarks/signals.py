@@ -2,9 +2,10 @@
 
     cost = step with the part / step of the Fourier signal alone, the same units, views and network        (1 is free)
 
-The two sides take turns (`common.paired`), so that a busy machine slows both. Results go into docs/benchmarks.md.
+Seconds are those of the processor, over all threads: on a shared machine the clock also counts what others compute. The
+two sides take turns (`common.paired`) all the same. Results go into docs/benchmarks.md.
 
-    python benchmarks/signals.py --threads 2 --rounds 9
+    python benchmarks/signals.py --threads 1 --rounds 9
     python benchmarks/signals.py --quick         # does it run? writes nothing
 """
 
@@ -14,7 +15,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from time import perf_counter
+from time import process_time
 
 import torch
 from common import Paired, describe, machine, paired, table, write_section
@@ -60,7 +61,7 @@ PARTS = (
 
 
 def side(model: Model, signal: Signal, objective: Objective, steps: int, warm_up: int) -> Callable[[], float]:
-    """A side for `paired`: seconds per step of a run that never ends, so that its transforms stay as wide."""
+    """A side for `paired`: processor seconds per step of a run that never ends, so that its transforms stay as wide."""
     bound = objective.bind(model)
     signal.start(Generators(0, [bound.identity(row) for row in range(ROWS)]))
     transform = build(TransformConfig(), size=(SIDE, SIDE), steps=10_000)
@@ -70,9 +71,9 @@ def side(model: Model, signal: Signal, objective: Objective, steps: int, warm_up
         raise RuntimeError(f"rows are silent after {warm_up} steps: redirected rectifiers would be measured")
 
     def measured() -> float:
-        start = perf_counter()
+        start = process_time()
         take(run, steps)
-        return (perf_counter() - start) / steps
+        return (process_time() - start) / steps
 
     return measured
 
@@ -102,7 +103,8 @@ def section(rounds: int, *, quick: bool) -> str:
     return f"""## Signals and families over the plain step
 
 {ROWS} pictures of `{LAYER}:{UNIT}` of {NETWORK}, {SIDE} px, {how.precision} in the network. The plain step is that of
-the `fourier` signal without a family: the same units, views, network, transforms and optimizer.
+the `fourier` signal without a family: the same units, views, network, transforms and optimizer. Seconds are those of
+the processor.
 
 {table(("with", "plain s/step", "s/step", "ratio", "at most"), rows)}
 """
@@ -111,7 +113,7 @@ the `fourier` signal without a family: the same units, views, network, transform
 def main() -> None:
     """Measure, print the section, and put it into the document."""
     parser = argparse.ArgumentParser(description="Measure what signals and families cost.")
-    parser.add_argument("--threads", type=int, default=2, help="threads of torch, on both sides (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch, on both sides (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=9, help="rounds of each comparison (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="only see that it runs; writes nothing")
     given = parser.parse_args()

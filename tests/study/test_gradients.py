@@ -207,7 +207,7 @@ def test_layers_without_a_map_are_named_with_the_reason() -> None:
         *blocks,
         "encoder.ln",
     ]
-    assert way.left_out["heads.head"] == "it has no map of places"
+    assert way.left_out["heads.head"] == "a vector has no places"
 
 
 def test_every_stride_of_squeezenet_is_seen_right_before_it(squeezenet: Model) -> None:
@@ -221,5 +221,5 @@ def test_every_stride_of_squeezenet_is_seen_right_before_it(squeezenet: Model) -
 def test_a_gradient_that_is_the_same_everywhere_is_left_out() -> None:
     model = planted(2)
     way = gradient_spectra(model, views(), parse("last:1").bind(model))
-    assert dict.fromkeys(("again", "last"), "the gradient is the same at all places there") == way.left_out
+    assert dict.fromkeys(("again", "last"), "it is the same at all places") == way.left_out
     assert way.layers[-1].layer == "strided"

@@ -31,7 +31,7 @@ from phosphene.study.spectrum import Spectrum, plane, power, radial
 SMALLEST = 8  # places along a map: fewer have no spectrum to speak of
 CONTROL = 2  # the stride that is looked for where none follows
 ON, OFF = 0.71, 2.5  # coefficients from a frequency: the nearest one to four; and beyond the reach of the Hann window
-TOKENS = "its places are tokens in a row, and not a map"  # why it has no spectrum
+TOKENS = "places there are tokens in a row, and no map"  # why it has no spectrum
 FLAT = 0.01  # of its mean square: the variance of a gradient that is the same everywhere but at the edges
 
 
@@ -115,12 +115,12 @@ def _undefined(layer: Layer | None, gradient: Tensor) -> str:
     if layer is not None and layer.layout == "tokens":
         return TOKENS
     if gradient.dim() != 4:
-        return "it has no map of places"
+        return "a vector has no places"
     maps = gradient.flatten(0, 1)
     if min(maps.shape[1:]) < SMALLEST:
-        return f"its maps have fewer than {SMALLEST} places along a side"
+        return f"maps of fewer than {SMALLEST} places a side"
     flat = not float(power(maps).mean()) > FLAT * float(maps.square().mean())
-    return "the gradient is the same at all places there" if flat else ""
+    return "it is the same at all places" if flat else ""
 
 
 def spike(power: Tensor, stride: int, within: int = 1) -> float:
