@@ -132,8 +132,6 @@ class Studio:
         if there is not None:
             yield Skipped(commission, there)
             return
-        if not self.habits.resume:
-            store.forget()
         self._painter = painter = Painter(
             self.model,
             inputs,
@@ -144,6 +142,8 @@ class Studio:
             resume=self.habits.resume,
         )
         yield Begun(number, len(self.commissions), commission, painter)
+        if not self.habits.resume:
+            store.forget()
         for event in painter:
             if isinstance(event, Finished):
                 yield Done(commission, self._saved(event.painting, commission, inputs))
