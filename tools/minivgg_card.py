@@ -104,11 +104,12 @@ Most often confused: {confused}.
 ### Known truth
 
 The picture of each class (`logit:CLASS`, {truth_size} pixels, {truth_steps} steps), measured without the network by
-`tools/minivgg_truth.py`. A second network, trained from another seed on fewer pictures, names {transfer} of the
-{classes} pictures right.
+`tools/minivgg_truth.py`: lines by a structure tensor, colors by their mean, order by the part of the autocorrelation
+that repeats after a quarter turn. The last column measures the generator's own pictures of the class in the same way.
+A second network, trained from another seed on fewer pictures, names {transfer} of the {classes} pictures right.
 
-| class | truth | measured |
-|---|---|---|
+| class | truth | measured | off by | nine of ten of the data's are off by less than |
+|---|---|---|---|---|
 {truths}
 
 ### Style
@@ -207,14 +208,15 @@ def truth_rows(results: dict[str, Any]) -> list[str]:
     rows = []
     for name, entry in results.items():
         if "orientation" in entry:
-            rows.append(f"| {name} | lines at {entry['truth']:g}° | {entry['orientation']:.1f}° |")
+            truth, found = f"lines at {entry['truth']:g}°", f"{entry['orientation']:.1f}°"
         elif "hue" in entry:
-            rows.append(f"| {name} | hue {entry['truth']:g}° | {entry['hue']:.0f}° |")
-        elif "period" in entry:
-            rows.append(
-                f"| {name} | equal squares along {entry['truth']:g}° | along {entry['direction']:g}°, "
-                f"every {entry['period']:g} pixels (correlation {entry['strength']:.2f}) |"
-            )
+            truth, found = f"hue {entry['truth']:g}°", f"{entry['hue']:.0f}°"
+        elif "strength" in entry:
+            truth = f"equal things along {entry['truth']:g}°"
+            found = f"along {entry['direction']:.1f}° (strength {entry['strength']:.2f})"
+        else:
+            continue
+        rows.append(f"| {name} | {truth} | {found} | {entry['off']:.1f}° | {entry['usual']:.1f}° |")
     return rows
 
 

@@ -76,11 +76,11 @@ def test_it_is_small(model: Model) -> None:
 
 
 def test_it_knows_pictures_of_another_seed(model: Model) -> None:
-    assert accuracy(model, Textures(512, size=128, seed=HELD_OUT)) >= 0.92
+    assert accuracy(model, Textures(512, size=128, seed=HELD_OUT)) >= 0.95
 
 
 def test_it_knows_pictures_of_another_kind(model: Model) -> None:
-    assert accuracy(model, Textures(512, size=128, seed=SHIFTED, shifted=True)) >= 0.88
+    assert accuracy(model, Textures(512, size=128, seed=SHIFTED, shifted=True)) >= 0.9
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,12 +123,20 @@ def test_it_is_listed_first() -> None:
 
 
 def test_pictures_of_stripes_have_their_angle(model: Model, truth: ModuleType) -> None:
-    sheet = ph.render(model, [f"logit:{name}" for name in CLASSES[:8]], size=96, steps=64)
+    sheet = ph.render(model, [f"logit:{name}" for name in CLASSES[:8]], size=96, steps=96)
     for name, picture in zip(CLASSES[:8], sheet, strict=True):
-        assert truth.measured(name, picture.pixels.numpy())["off"] < 15, name
+        assert truth.measured(name, picture.pixels.numpy())["off"] < 10, name
 
 
 def test_pictures_of_colors_have_their_hue(model: Model, truth: ModuleType) -> None:
     names = [name for name, region in NAMED.items() if region.spread < 180]  # white, gray and black have none
-    for name, picture in zip(names, ph.render(model, [f"logit:{n}" for n in names], size=96, steps=96), strict=True):
-        assert truth.measured(name, picture.pixels.numpy())["off"] < 20, name
+    for name, picture in zip(names, ph.render(model, [f"logit:{n}" for n in names], size=96, steps=160), strict=True):
+        assert truth.measured(name, picture.pixels.numpy())["off"] < 15, name
+
+
+def test_pictures_of_squares_have_their_lattice(model: Model, truth: ModuleType) -> None:
+    names = ("checkerboard", "grid")
+    for name, picture in zip(names, ph.render(model, [f"logit:{n}" for n in names], size=128, steps=160), strict=True):
+        found = truth.measured(name, picture.pixels.numpy())
+        assert found["off"] < 14, name  # how far the data's own lean
+        assert found["strength"] > 0.1, name

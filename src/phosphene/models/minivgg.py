@@ -26,7 +26,7 @@ SOURCE = "phosphene"  # the package itself
 BLOCKS = ((24, 2), (48, 2), (96, 2), (192, 2), (256, 1))  # (channels, convolutions) between the poolings
 SPEC = InputSpec(size=(128, 128), mean=(0.5,) * 3, std=(0.25,) * 3)
 WEIGHTS = Path(__file__).parent / "minivgg.safetensors"
-SHA256 = "893a03433a752c66b7f5eada139c7b2fda53c9d9665d18eeba233250a8660cbe"  # of that file
+SHA256 = "6b5b461cd8c963b1fcadc65c02ec65423d7d8bad73217160a7f7890d1a9716a7"  # of that file
 LICENSE = "MIT"  # that of the package; what the weights were learned from is in docs/minivgg.md
 
 
