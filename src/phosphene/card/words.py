@@ -1,0 +1,77 @@
+"""What follows from the numbers of a probe, in one sentence.
+
+A property is needed when the unit loses most of its activation with it, and not needed when it keeps most: above
+`KEPT` and below `LOST`. Between them it is said to matter in part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+KEPT, LOST = 0.6, 0.35  # shares of the activation
+SILENT = "Its strongest examples excite it no more than a plain gray picture, so no change can tell what it needs."
+
+
+def percent(share: float) -> str:
+    """A share to read."""
+    return f"{100 * share:.0f}%"
+
+
+def sentence(kept: Mapping[str, float]) -> str:
+    """The sentence for {change: share of the activation kept, or NaN}."""
+    known = {name: share for name, share in kept.items() if math.isfinite(share)}
+    if not known:
+        return SILENT
+    said = [f"{percent(known[name])} {words}" for name, words in TOLD.items() if name in known]
+    begin = f"Keeps {listed(said)}: {verdict(known)}."
+    return " ".join([begin, *asides(known)])
+
+
+TOLD = {
+    "gray": "when gray",
+    "hue turned": "with every hue turned to its opposite",
+    "blurred": "when blurred",
+    "high-passed": "of fine detail alone",
+    "pieces shuffled": "when pieces are shuffled",
+}
+
+
+def verdict(kept: Mapping[str, float]) -> str:
+    """What the unit answers to: a color, a texture or a shape, or what between them."""
+    color = min((kept[name] for name in ("gray", "hue turned") if name in kept), default=math.nan)
+    pieces, blur = kept.get("pieces shuffled", math.nan), kept.get("blurred", math.nan)
+    fine = kept.get("high-passed", math.nan)
+    if color <= LOST and blur >= KEPT and pieces >= KEPT:
+        return "a color, in whatever form"
+    form = "a texture, not a shape" if pieces >= KEPT else "a shape" if pieces <= LOST else "something in between a texture and a shape"
+    if color <= LOST:
+        return f"a colored {form.removeprefix('a ')}" if form.startswith("a ") else f"{form}, in color"
+    if blur >= KEPT and fine <= LOST:
+        form = f"{form}, of coarse areas of light and dark"
+    elif fine >= KEPT and blur <= LOST:
+        form = f"{form}, of fine detail"
+    return f"{form}, whatever its color" if color >= KEPT else form if math.isnan(color) else f"{form}, color matters in part"
+
+
+def asides(kept: Mapping[str, float]) -> list[str]:
+    """Sentences on direction and on the rest of the picture, where the numbers say something."""
+    said = []
+    turned, mirrored = kept.get("turned", math.nan), kept.get("mirrored", math.nan)
+    if turned <= LOST:
+        said.append(f"Its direction matters: {percent(turned)} when turned.")
+    elif turned >= KEPT:
+        said.append(f"Its direction does not matter: {percent(turned)} when turned.")
+    if mirrored <= LOST:
+        said.append(f"Left and right differ: {percent(mirrored)} when mirrored.")
+    removed = kept.get("patch removed", math.nan)
+    if removed >= KEPT:
+        said.append(f"The patch is not all there is: {percent(removed)} without it, from elsewhere in the picture.")
+    elif removed <= LOST:
+        said.append(f"Without the patch {percent(removed)} is left.")
+    return said
+
+
+def listed(parts: list[str]) -> str:
+    """Parts joined as in speech."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
