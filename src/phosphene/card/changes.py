@@ -83,22 +83,21 @@ def high_passed(picture: Tensor, scene: Scene) -> Tensor:
 
 
 def shuffled(picture: Tensor, scene: Scene) -> Tensor:
-    """Cut into blocks as large as the patch, of which the patch is one, and each block's pieces in another order.
+    """Cut into squares as large as the patch, with one around its middle, and each square's pieces in another order.
 
-    So what was together stays near, but no longer in its place. A border without room for a block stays.
+    So what was together stays near, but no longer in its place. A border without room for a square stays.
     """
-    y0, x0, y1, x1 = scene.patch
-    tall, wide = (max(2, min(PIECES, side // LEAST_PIECE)) for side in (y1 - y0, x1 - x0))
-    height, width = (y1 - y0) // tall, (x1 - x0) // wide
+    size = max(LEAST_PIECE, round(scene.side / PIECES))
+    square, (y0, x0, y1, x1) = PIECES * size, scene.patch
     draw = np.random.Generator(np.random.Philox(key=key(scene.seed, scene.key, "shuffle")))
     out = picture.clone()
-    for top in range(y0 % (y1 - y0), picture.shape[1] - height * tall + 1, y1 - y0):
-        for left in range(x0 % (x1 - x0), picture.shape[2] - width * wide + 1, x1 - x0):
-            order = draw.permutation(tall * wide)
-            for place, source in enumerate(order):
-                (i, j), (k, m) = divmod(place, wide), divmod(int(source), wide)
-                y, x, v, u = top + i * height, left + j * width, top + k * height, left + m * width
-                out[:, y : y + height, x : x + width] = picture[:, v : v + height, u : u + width]
+    for top in range(((y0 + y1 - square) // 2) % square, picture.shape[1] - square + 1, square):
+        for left in range(((x0 + x1 - square) // 2) % square, picture.shape[2] - square + 1, square):
+            for place, source in enumerate(draw.permutation(PIECES**2).tolist()):
+                (y, x), (v, u) = (
+                    (top + number // PIECES * size, left + number % PIECES * size) for number in (place, source)
+                )
+                out[:, y : y + size, x : x + size] = picture[:, v : v + size, u : u + size]
     return out
 
 

@@ -11,14 +11,15 @@ from phosphene.card.album import Album
 from phosphene.card.changes import CHANGES
 from phosphene.card.patch import alone
 from phosphene.card.probe import Probe, Probed, share
-from phosphene.card.sight import outlined
+from phosphene.card.sight import cut, outlined
 from phosphene.files import atomic_write
 from phosphene.reports import Page, Section, Table
 from phosphene.reports.chart import bars
 from phosphene.reports.embed import embedded
 from phosphene.reports.html import html
 
-CHART = 560  # pixels
+CHART = 480  # pixels
+MARGIN = 0.2  # of a patch's sides, around it
 MOST_ASKED = 48  # pictures of --ask that are shown; the table has all
 MEANS = {change.name: change for change in CHANGES}
 CANNOT = (
@@ -36,8 +37,9 @@ def patches(probe: Probe, album: Album) -> Section:
         area = height * width / (one.pixels.shape[1] * one.pixels.shape[2])
         marked = outlined(one.pixels, one.patch.box)
         figures.append(album.picture(marked, f"{name} with its patch outlined", (f"score {one.score:.4g}", name)))
-        words = (f"{share(one.patch.kept)} kept", f"{width} x {height} pixels, {share(area)} of the picture")
-        figures.append(album.picture(alone(one.pixels, one.patch.box, probe.subject.color), f"the patch of {name}", words))
+        words = (f"{share(one.patch.kept)} kept", f"{width} x {height} pixels, {100 * area:.2g}% of the picture")
+        near = cut(alone(one.pixels, one.patch.box, probe.subject.color), one.patch.box, margin=MARGIN)
+        figures.append(album.picture(near, f"the patch of {name}, enlarged", words))
     return Section(
         "patch",
         "What is enough",
@@ -53,22 +55,19 @@ def patches(probe: Probe, album: Album) -> Section:
     )
 
 
-def changes(probe: Probe, album: Album) -> Section:
-    """What remains of the activation under each change."""
-    first = probe.examples[0]
-    figures = [album.picture(first.pixels, "the strongest example", ("as it is", "100%"))]
-    for name, pixels in first.changed.items():
-        figures.append(album.picture(pixels, f"the strongest example, {name}", (name, share(first.kept[name]))))
-    values = [(name, 100 * probe.kept(name)) for name in probe.changes]
-    drawn = bars(values, x_label="activation kept, percent, median of the examples", width=CHART)
-    text = ", ".join(f"{name} {share(probe.kept(name))}" for name in probe.changes)
-    figures.append(album.chart(drawn, f"activation kept: {text}"))
+def cause(probe: Probe, album: Album) -> Section:
+    """What remains of the activation under each change, in numbers."""
+    kept = [(name, 100 * probe.kept(name)) for name in probe.changes]
+    ranks = [(name, probe.percentiles[name]) for name in probe.changes]
+    charts = (
+        (kept, "activation kept, percent, median of the examples"),
+        (ranks, "pictures of the data with a lower score, percent"),
+    )
     rows = tuple(
         (name, MEANS[name].keeps, MEANS[name].destroys, share(probe.kept(name)), *span(probe.examples, name))
         + (f"{probe.percentiles[name]:.1f}%",)
         for name in probe.changes
     )
-    header = ("change", "keeps", "destroys", "kept", "least", "most", "data below")
     return Section(
         "cause",
         "Cause or correlate?",
@@ -77,13 +76,28 @@ def changes(probe: Probe, album: Album) -> Section:
             f"The {len(probe.examples)} strongest examples were changed so that one thing stays and another goes. What "
             "the unit still answers to did not need what went, whatever the examples have in common. Kept is "
             f"(r - b) / (s - b): r the score with the change, s as it is, b that of plain gray ({probe.blank:.4g}). "
-            "The last column is the percentage of the data's pictures with a lower score than the changed ones.",
+            "The second chart and the last column say how many pictures of the data score lower than the changed ones.",
         ),
         note=CANNOT,
-        figures=tuple(figures),
-        columns=4,
-        tables=(Table(header, rows),),
+        figures=tuple(album.chart(bars(values, x_label=label, width=CHART), spoken(values)) for values, label in charts),
+        columns=2,
+        tables=(Table(("change", "keeps", "destroys", "kept", "least", "most", "data below"), rows),),
     )
+
+
+def spoken(values: Sequence[tuple[str, float]]) -> str:
+    """A chart in words."""
+    return ", ".join(f"{name} {value:.0f}" for name, value in values)
+
+
+def changed(probe: Probe, album: Album) -> Section:
+    """The strongest example under each change."""
+    first = probe.examples[0]
+    figures = [album.picture(first.pixels, "the strongest example", ("as it is", "100%"))]
+    for name, pixels in first.changed.items():
+        figures.append(album.picture(pixels, f"the strongest example, {name}", (name, share(first.kept[name]))))
+    text = "The strongest example under each change, and what it keeps."
+    return Section("changes", "The changes", text=(text,), figures=tuple(figures), columns=6)
 
 
 def span(examples: Sequence[Probed], name: str) -> tuple[str, str]:
@@ -113,7 +127,7 @@ def asked(probe: Probe, album: Album) -> Section:
 def sections(probe: Probe, album: Album) -> tuple[Section, ...]:
     """All that a probe tells."""
     own = (asked(probe, album),) if probe.asked else ()
-    return (patches(probe, album), changes(probe, album), *own)
+    return (cause(probe, album), patches(probe, album), changed(probe, album), *own)
 
 
 def write_probe(probe: Probe, folder: str | Path) -> Path:

@@ -95,9 +95,10 @@ def outlined(picture: Tensor, box: Box) -> Tensor:
     return out
 
 
-def cut(picture: Tensor, box: Box) -> Tensor:
-    """What is inside a box."""
-    return picture[:, box[0] : box[2], box[1] : box[3]]
+def cut(picture: Tensor, box: Box, *, margin: float = 0.0) -> Tensor:
+    """What is inside a box, and around it by a share of its sides."""
+    down, right = round(margin * (box[2] - box[0])), round(margin * (box[3] - box[1]))
+    return picture[:, max(0, box[0] - down) : box[2] + down, max(0, box[1] - right) : box[3] + right]
 
 
 def fitted(picture: Tensor, side: int) -> Tensor:

@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from phosphene.cli import (
     audio,
+    card,
     demo,
     dream,
     grid,
@@ -59,6 +60,7 @@ COMMANDS = (
     scan.merge,
     scan.examples,
     probe.probe,
+    card.card,
     inspect.models,
     inspect.layers,
     inspect.classify,

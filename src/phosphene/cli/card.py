@@ -1,0 +1,98 @@
+"""`phosphene card`: a unit from every side on one page, or many units as a book."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from phosphene.card.book import write_book
+from phosphene.card.config import CardConfig, ProbeConfig
+from phosphene.card.making import Card, carding
+from phosphene.cli.console import Bar, Meter, Screen, relative
+from phosphene.cli.options import Json, Network, NetworkFlags, Quiet, RunFlags, pixels
+from phosphene.cli.probe import Ask, Data, IndexFolder, ProbeFlags, one_target
+from phosphene.cli.scan import ScanMeter, Seed
+from phosphene.examples.scan import Scanned
+from phosphene.features.events import Notice, Progress
+from phosphene.files import safe_name
+from phosphene.recipe import RenderConfig, RunConfig
+
+CardFlags = Annotated[CardConfig, Parameter(name="*"), Parameter(group="Card")]
+
+
+def card(
+    model: str,
+    target: tuple[str, ...] = (),
+    /,
+    *,
+    data: Data = None,
+    index: IndexFolder = None,
+    ask: Ask = (),
+    config: CardFlags = CardConfig(),
+    probes: ProbeFlags = ProbeConfig(),
+    size: Annotated[str | None, Parameter(group="Card")] = None,
+    seed: Seed = 0,
+    opened: NetworkFlags = Network(),
+    run: RunFlags = RunConfig(),
+    out: Annotated[Path, Parameter(group="Output")] = Path("out/card"),
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Show a unit from every side: optimized pictures, examples, what it needs, what it is alike.
+
+    Examples: `phosphene card conv4_2:9 --data textures:1000`,
+    `phosphene card squeezenet1_1 features.12:0..63 --index out/scan --data photographs`.
+
+    Parameters
+    ----------
+    model
+        Name of a network (see `phosphene models`), `timm:NAME`, or `package.module:factory`; `minivgg`, the small one
+        inside phosphene, when it is left out.
+    target
+        A unit: LAYER:7 or logit:goldfish; LAYER:0..63 for a book of many.
+    size
+        Pixels of the optimized pictures, N or HEIGHTxWIDTH; the network's own input size when left out.
+    out
+        Folder for the page (index.html), card.json, sheet.png and the optimized pictures. The cards of a book have a
+        folder each in it, and index.html lists them.
+    """
+    screen = Screen(quiet=quiet, as_json=as_json)
+    name, text = one_target((model, *target), screen, "phosphene card")
+    network = opened.open(name)
+    work = carding(
+        network, text, data, index=index, ask=ask, config=config, probes=probes,
+        render=RenderConfig(size=pixels(size)), run=run, seed=seed,
+    )  # fmt: skip
+    book = ".." in text
+    made: list[tuple[Card, Path]] = []
+    meter: Bar | None = None
+    try:
+        for event in work:
+            if isinstance(event, Card):
+                folder = out / safe_name(event.subject.target) if book else out
+                made.append((event, event.save(folder)))
+                screen.result(f"{relative(made[-1][1])}  {event.name}  {event.probe.sentence}")
+                continue
+            kind = ScanMeter if isinstance(event, Scanned) else Meter if isinstance(event, Progress) else None
+            if meter is not None and type(meter) is not kind:
+                meter.__exit__()
+                meter = None
+            if isinstance(event, Notice):
+                screen.say(event.text)
+            elif kind is not None:
+                if meter is None:
+                    meter = kind(screen).__enter__()
+                meter.show(event)
+    finally:
+        if meter is not None:
+            meter.__exit__()
+        if book and made:
+            cover = write_book([(one, page.relative_to(out).as_posix()) for one, page in made], out)
+    if book:
+        screen.result(f"{relative(cover)}  the book of {len(made)} cards")
+    if as_json:
+        results = [{"path": relative(page), **one.data()} for one, page in made]
+        screen.json({"book": relative(out / "index.html") if book else None, "results": results})
+    return 0
