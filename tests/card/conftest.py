@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from phosphene.models import InputSpec, Model, from_module
 SIDE = 64
 PERIOD = 4  # pixels of the stripes
 STRIPES, COLOR, SHAPE = 0, 1, 2  # the units
+COPIES = 6  # pictures by each painter
 LAYER = "unit.2"
 WINDOW = 21  # pixels of the parts that a unit looks for, at most
 AROUND = 21  # pixels over which stripes are averaged
@@ -48,7 +50,7 @@ def filters() -> torch.Tensor:
 
 
 class Planted(nn.Module):
-    """Three units: the mean of stripes of any phase over a neighborhood, red, a cross. The output: the largest of each."""
+    """Units for the mean of stripes of any phase over a neighborhood, for red, for a cross; the output: the largest."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,11 +102,11 @@ def with_cross(picture: Canvas, y: int, x: int) -> Canvas:
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """drawn(name, [painters]): a folder of ten pictures of each painter, (picture, y, x) -> picture, and ten empty."""
+    """drawn(name, [painters]): a folder of pictures by each painter, (picture, y, x) -> picture, and empty ones."""
 
     def draw(name: str, painters: list[Callable[[Canvas, int, int], Canvas]]) -> Path:
         folder, random = tmp_path_factory.mktemp(name), np.random.default_rng(7)
-        for number in range(10 * (len(painters) + 1)):
+        for number in range(COPIES * (len(painters) + 1)):
             picture, kind = ground(random), number % (len(painters) + 1)
             y, x = (int(at) for at in random.integers(2, SIDE - 38, 2))
             if kind:
@@ -119,5 +121,22 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def scenes(drawn: Callable[..., Path]) -> Path:
     """Pictures of stripes, of red balls, of crosses, and of nothing."""
-    ball = lambda picture, y, x: with_ball(picture, y + 12, x + 12, 13)  # noqa: E731
+
+    def ball(picture: Canvas, y: int, x: int) -> Canvas:
+        return with_ball(picture, y + 12, x + 12, 13)
+
     return drawn("scenes", [with_stripes, ball, with_cross])
+
+
+@pytest.fixture(scope="session")
+def plant() -> SimpleNamespace:
+    """Names and painters of what is planted: LAYER, STRIPES, COLOR, SHAPE, SIDE, with_stripes, with_ball."""
+    return SimpleNamespace(
+        LAYER=LAYER,
+        STRIPES=STRIPES,
+        COLOR=COLOR,
+        SHAPE=SHAPE,
+        SIDE=SIDE,
+        with_stripes=with_stripes,
+        with_ball=with_ball,
+    )

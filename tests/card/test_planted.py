@@ -2,30 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
+from phosphene.card.config import ProbeConfig
 from phosphene.card.probe import Probe, probe
 from phosphene.models import Model
-from tests.card.conftest import COLOR, LAYER, SHAPE, SIDE, STRIPES, Canvas, with_ball, with_stripes
+
+THREE = ProbeConfig(probed=3)
 
 
-@pytest.mark.parametrize(
-    ("unit", "said"), [(STRIPES, "a texture, not a shape"), (COLOR, "a color"), (SHAPE, "a shape")]
-)
-def test_the_sentence_names_the_cause(planted: Model, scenes: Path, unit: int, said: str) -> None:
-    found = probe(planted, f"{LAYER}:{unit}", scenes)
-    print({name: round(found.kept(name), 2) for name in found.changes}, [o.patch for o in found.examples])
-    print(found.sentence)
-    assert f": {said}" in found.sentence
+@pytest.fixture(scope="module")
+def probes(planted: Model, plant: Any, scenes: Path) -> list[Probe]:
+    return [probe(planted, f"{plant.LAYER}:{unit}", scenes, config=THREE) for unit in range(3)]
 
 
-def test_what_correlates_perfectly_is_not_taken_for_the_cause(planted: Model, drawn: Callable[..., Path]) -> None:
-    def both(picture: Canvas, y: int, x: int) -> Canvas:
-        return with_ball(with_stripes(picture, y, x), (y + 40) % (SIDE - 20) + 10, (x + 40) % (SIDE - 20) + 10)
-    found = probe(planted, f"{LAYER}:{STRIPES}", drawn("confounded", [both]))
-    print({name: round(found.kept(name), 2) for name in found.changes}, [o.patch for o in found.examples])
-    print(found.sentence)
+def test_the_sentence_names_the_cause(plant: Any, probes: list[Probe]) -> None:
+    assert ": a texture, not a shape, of fine detail, whatever its color." in probes[plant.STRIPES].sentence
+    assert ": a color, in whatever form." in probes[plant.COLOR].sentence
+    assert ": a shape, whatever its color." in probes[plant.SHAPE].sentence
+
+
+def test_direction_matters_to_stripes_and_to_neither_color_nor_cross(plant: Any, probes: list[Probe]) -> None:
+    assert "Its direction matters" in probes[plant.STRIPES].sentence
+    for unit in (plant.COLOR, plant.SHAPE):
+        assert "Its direction does not matter: 100% when turned." in probes[unit].sentence
+
+
+def test_the_smallest_patch_lies_on_what_was_planted(plant: Any, probes: list[Probe]) -> None:
+    for unit, least in ((plant.STRIPES, 0.9), (plant.COLOR, 0.5), (plant.SHAPE, 0.9)):
+        for one in probes[unit].examples:
+            y0, x0, y1, x1 = one.patch.box
+            inside = one.pixels[:, y0:y1, x0:x1]
+            painted = ((inside - 0.5).abs().amax(0) > 0.3).float().mean()  # the ground is gray with faint noise
+            assert painted > least
+            assert THREE.keep <= one.patch.kept < 1
+            assert (y1 - y0) * (x1 - x0) < 0.25 * plant.SIDE**2
+
+
+def test_what_correlates_perfectly_is_not_taken_for_the_cause(planted: Model, plant: Any, drawn: Any) -> None:
+    def both(picture: Any, y: int, x: int) -> Any:
+        away = [(at + 44) % (plant.SIDE - 20) + 10 for at in (y, x)]
+        return plant.with_ball(plant.with_stripes(picture, y, x), *away)
+
+    found = probe(planted, f"{plant.LAYER}:{plant.STRIPES}", drawn("confounded", [both]), config=THREE)
+    for one in found.examples:
+        red = one.pixels[0] - one.pixels[1] > 0.5
+        y0, x0, y1, x1 = one.patch.box
+        assert red.float().mean() > 0.02  # the ball is in every one of the strongest examples
+        assert red[y0:y1, x0:x1].float().mean() < 0.05  # and not in what is enough
+    assert found.kept("gray") > 0.95
+    assert found.kept("hue turned") > 0.9
+    assert ": a texture, not a shape, of fine detail, whatever its color." in found.sentence
+
+
+def test_probes_are_the_same_each_time(planted: Model, plant: Any, scenes: Path, probes: list[Probe]) -> None:
+    again = probe(planted, f"{plant.LAYER}:{plant.SHAPE}", scenes, config=THREE)
+    assert again.data() == probes[plant.SHAPE].data()
+
+
+def test_your_own_pictures_stand_among_the_data(planted: Model, plant: Any, scenes: Path, drawn: Any) -> None:
+    stripes = drawn("hypotheses", [plant.with_stripes])
+    asked = [stripes / "000.png", stripes / "001.png"]  # nothing, and stripes
+    found = probe(planted, f"{plant.LAYER}:{plant.STRIPES}", scenes, ask=asked, config=THREE)
+    nothing, striped = found.asked
+    assert (nothing.name, striped.name) == ("000.png", "001.png")
+    assert striped.percentile > 70
+    assert nothing.percentile < striped.percentile
+    assert striped.score == pytest.approx(found.examples[0].score, rel=0.1)

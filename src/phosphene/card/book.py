@@ -70,6 +70,7 @@ def row(entry: tuple[Card, str]) -> str:
     """A unit as a row."""
     card, place = entry
     facts, near = card.statistics, card.relations.similar
+    likes = facts.best_class or next((one.name for one in card.relations.outputs), "")
     name = escape(card.name)
     highest = card.spectrum["maximum"][0].example.score
     cells = [
@@ -77,7 +78,7 @@ def row(entry: tuple[Card, str]) -> str:
         number(facts.mean),
         number(100 * facts.zeros, "%"),
         f"<td>{escape(near[0].name) if near else ''}</td>",
-        f"<td>{escape(facts.best_class or '') if highest > 0 else ''}</td>",
+        f"<td>{escape(likes) if highest > 0 else ''}</td>",
         f'<td class="says">{escape(follows(card))}</td>',
     ]
     return (
@@ -117,6 +118,7 @@ body { max-width: 84rem; }
 #tools label { display: block; font-size: 0.875rem; color: var(--faint); }
 #count { font-size: 0.875rem; color: var(--faint); }
 td, tbody th { vertical-align: middle; }
+thead th:nth-child(2), thead th:last-child { text-align: left; }
 .thumbs { text-align: left; min-width: 13.5rem; }
 .thumbs img { display: inline-block; object-fit: cover; border-radius: 3px; margin-right: 4px; vertical-align: middle; }
 .says { text-align: left; white-space: normal; min-width: 16rem; }
@@ -135,7 +137,8 @@ search.addEventListener("input", () => {
   const words = search.value.toLowerCase().split(/\\s+/).filter(Boolean);
   let left = 0;
   for (const row of rows) {
-    const text = row.textContent.toLowerCase() + [...row.querySelectorAll("img")].map((one) => one.alt).join(" ").toLowerCase();
+    const alts = [...row.querySelectorAll("img")].map((one) => one.alt);
+    const text = [row.textContent, ...alts].join(" ").toLowerCase();
     row.hidden = !words.every((word) => text.includes(word));
     left += !row.hidden;
   }

@@ -103,7 +103,12 @@ class Card:
             "relations": asdict(self.relations),
             "pictures": {
                 kind: [
-                    {"target": one.target, "activation": finite(one.activation), "status": one.status, "steps": one.steps}
+                    {
+                        "target": one.target,
+                        "activation": finite(one.activation),
+                        "status": one.status,
+                        "steps": one.steps,
+                    }
                     for one in made
                 ]
                 for kind, made in self.pictures.items()

@@ -1,7 +1,7 @@
 """The page of a card: one file that holds its pictures, with plain words on what each part can and cannot tell.
 
-    index.html  the page              sheet.png   optimized pictures and examples on one sheet
-    card.json   the same in numbers   *.png       the optimized pictures, each with its recipe
+index.html  the page              sheet.png   optimized pictures and examples on one sheet
+card.json   the same in numbers   *.png       the optimized pictures, each with its recipe
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from phosphene.reports.html import html
 from phosphene.version import version
 
 BINS = 32  # of the histogram
-WIDTH, HEIGHT = 640, 240  # pixels of the histogram
+WIDTH, HEIGHT = 480, 240  # pixels of the histogram
 BAR_WIDTH = 480  # pixels of the charts that stand two abreast
 KINDS = {
     "positive": "raises the unit",
     "negative": "lowers the unit",
     "diverse": "raises it, and differs from the others",
 }
+FLOOR = "A rectified unit ends at 0, so the picture that lowers it is one of many: anything that leaves it silent."
 WORDS = {
     "maximum": "The strongest of all pictures.",
     "slightly positive": "Around the upper quarter of the scores.",
@@ -81,7 +82,9 @@ def page(card: Card, album: Album, more: Sequence[Section] = ()) -> Page:
         ("made by", f"phosphene {version()}"),
     )
     lead = (card.probe.sentence,)
-    footer = ("`card.json` holds the numbers: key, score and position of every example, as the plain network has them.",)
+    footer = (
+        "`card.json` holds the numbers: key, score and position of every example, as the plain network has them.",
+    )
     return Page(f"{card.name} of {network}", lead, tuple(sections), facts, footer)
 
 
@@ -93,17 +96,16 @@ def sees(card: Card) -> str:
 
 def pictures(card: Card, album: Album) -> Section:
     """What optimization finds."""
-    figures = tuple(
-        optimized(picture, kind, album) for kind, made in card.pictures.items() for picture in made
-    )
+    figures = tuple(optimized(picture, kind, album) for kind, made in card.pictures.items() for picture in made)
     return Section(
         "pictures",
         "Optimized pictures",
         text=(
-            "Each began as faint noise and was changed until the unit answered as strongly as it could, or as weakly. No "
-            "photograph is involved, so whatever stands in it was put there by the network: this is a cause.",
+            "Each began as faint noise and was changed until the unit answered as strongly as it could, or as weakly. "
+            "No photograph is involved, so whatever stands in it was put there by the network: this is a cause.",
             "It is the extreme, and no picture of the world looks like it. It does not say which of its parts occur in "
             "practice; the examples do.",
+            *([FLOOR] if any(one.activation == 0 for one in card.pictures.get("negative", ())) else []),
         ),
         figures=figures,
         columns=6,
@@ -123,7 +125,8 @@ def row(card: Card, name: str, word: str, album: Album) -> Section:
     parts = ["Below each picture: "]
     part, warm = any(one.part for one in shown), any(one.warm is not None for one in shown)
     parts.append(
-        "what the unit sees of it at the place where it responds most, and where it responds, lit."
+        "what the unit sees of it at the place where it responds most, and where it responds, lit. The brightest place "
+        "is that of the strongest response in this picture."
         if part and warm
         else "where the unit responds, lit; it sees the whole picture."
         if warm
@@ -157,7 +160,10 @@ def example(one: Shown, album: Album) -> Figure:
     seen = cut(one.pixels, one.field) if one.part else None
     warm = lit(one.pixels, one.warm) if one.warm is not None else None
     return album.picture(
-        composed(one.pixels, seen, warm), f"{name}, its part and its heat", (f"{one.example.score:.4g}{at}", name), whole=True
+        composed(one.pixels, seen, warm),
+        f"{name}, its part and its heat",
+        (f"{one.example.score:.4g}{at}", name),
+        whole=True,
     )
 
 
@@ -175,9 +181,9 @@ def related(card: Card, album: Album) -> Section:
             svg = bars(named, x_label=title, width=BAR_WIDTH)
             charts.append(album.chart(svg, f"{title}: {spoken(values)}"))
     noise = 1 / math.sqrt(max(found.pictures, 1))
-    text = (
-        f"Correlations are over a sample of {found.pictures} pictures; those of unrelated units scatter by {noise:.2f}. "
-        "They say what goes together in this data, and nothing about what causes what.",
+    text: tuple[str, ...] = (
+        f"Correlations are over a sample of {found.pictures} pictures; those of unrelated units scatter by "
+        f"{noise:.2f}. They say what goes together in this data, and nothing about what causes what.",
     )
     chosen = card.statistics.selectivity
     if chosen is not None and math.isfinite(chosen):
@@ -213,7 +219,7 @@ def scores(card: Card, album: Album) -> Section:
         "All scores",
         text=("The score of a picture is the unit's largest response to it. Here are those of all pictures scanned.",),
         figures=figures,
-        columns=1,
+        columns=2,
         tables=(Table(("scores", "value"), rows),),
     )
 
@@ -238,4 +244,11 @@ def histogram(card: Card) -> str:
     x = [float(at) for at in np.repeat(wanted, 2)]
     y = [0.0, *(float(100 * value) for value in np.repeat(share, 2)), 0.0]
     marks = (Mark(card.statistics.mean, "mean"),)
-    return lines([Line("pictures", x, y)], x_label="score", y_label="percent of pictures", marks=marks, width=WIDTH, height=HEIGHT)
+    return lines(
+        [Line("pictures", x, y)],
+        x_label="score",
+        y_label="percent of pictures",
+        marks=marks,
+        width=WIDTH,
+        height=HEIGHT,
+    )

@@ -23,8 +23,8 @@ MARGIN = 0.2  # of a patch's sides, around it
 MOST_ASKED = 48  # pictures of --ask that are shown; the table has all
 MEANS = {change.name: change for change in CHANGES}
 CANNOT = (
-    "A change leaves the picture unnatural, and a unit may fail on that alone. A share above 100% means that the change "
-    "helps. What a unit needs is told for these examples: it may answer to other things for other reasons."
+    "A change leaves the picture unnatural, and a unit may fail on that alone. A share above 100% means that the "
+    "change helps. What a unit needs is told for these examples: it may answer to other things for other reasons."
 )
 
 
@@ -64,8 +64,14 @@ def cause(probe: Probe, album: Album) -> Section:
         (ranks, "pictures of the data with a lower score, percent"),
     )
     rows = tuple(
-        (name, MEANS[name].keeps, MEANS[name].destroys, share(probe.kept(name)), *span(probe.examples, name))
-        + (f"{probe.percentiles[name]:.1f}%",)
+        (
+            name,
+            MEANS[name].keeps,
+            MEANS[name].destroys,
+            share(probe.kept(name)),
+            *span(probe.examples, name),
+            f"{probe.percentiles[name]:.1f}%",
+        )
         for name in probe.changes
     )
     return Section(
@@ -79,7 +85,9 @@ def cause(probe: Probe, album: Album) -> Section:
             "The second chart and the last column say how many pictures of the data score lower than the changed ones.",
         ),
         note=CANNOT,
-        figures=tuple(album.chart(bars(values, x_label=label, width=CHART), spoken(values)) for values, label in charts),
+        figures=tuple(
+            album.chart(bars(values, x_label=label, width=CHART), spoken(values)) for values, label in charts
+        ),
         columns=2,
         tables=(Table(("change", "keeps", "destroys", "kept", "least", "most", "data below"), rows),),
     )

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phosphene.card.subject import Unit
 from phosphene.examples.ranked import NO_PICTURE, Scores
@@ -63,16 +64,16 @@ def relations(unit: Unit, *, similar: int) -> Relations:
     )
 
 
-def correlations(scores: Scores, own: Scores) -> np.ndarray:  # type: ignore[type-arg]
+def correlations(scores: Scores, own: Scores) -> NDArray[np.float64]:
     """(units,) Pearson's correlation of each column of scores (n, units) with own (n,); NaN for what never varies."""
     wide, narrow = scores.astype(np.float64), own.astype(np.float64)
     wide, narrow = wide - wide.mean(0), narrow - narrow.mean()
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: np.ndarray = wide.T @ narrow / np.sqrt((wide**2).sum(0) * (narrow**2).sum())  # type: ignore[type-arg]
+        found: NDArray[np.float64] = wide.T @ narrow / np.sqrt((wide**2).sum(0) * (narrow**2).sum())
     return found
 
 
-def best(values: np.ndarray, count: int) -> list[int]:  # type: ignore[type-arg]
+def best(values: NDArray[np.float64], count: int) -> list[int]:
     """The places of the largest finite values, largest first."""
     order = np.argsort(-np.nan_to_num(values, nan=-math.inf), kind="stable")
     return [int(at) for at in order[:count] if math.isfinite(values[at])]

@@ -7,6 +7,8 @@ Fergus 2014, arXiv 1311.2901).
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate, pad
@@ -49,16 +51,11 @@ def deleted(unit: Unit, picture: Tensor) -> Tensor:
     rows, columns = ([round(i * side / CELLS) for i in range(CELLS + 1)] for side in (height, width))
     found = [
         unit.eye.look(
-            torch.stack([without(picture, (rows[i], a, rows[i + 1], b), unit.color) for a, b in pairs(columns)])
+            torch.stack([without(picture, (rows[i], a, rows[i + 1], b), unit.color) for a, b in pairwise(columns)])
         )[0]
         for i in range(CELLS)
     ]
     return torch.stack(found)
-
-
-def pairs(borders: list[int]) -> list[tuple[int, int]]:
-    """(begin, end) of each cell between borders."""
-    return list(zip(borders, borders[1:], strict=False))
 
 
 def spread(unit: Unit, values: Tensor, picture: Tensor) -> Tensor:

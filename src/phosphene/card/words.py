@@ -44,14 +44,26 @@ def verdict(kept: Mapping[str, float]) -> str:
     fine = kept.get("high-passed", math.nan)
     if color <= LOST and blur >= KEPT and pieces >= KEPT:
         return "a color, in whatever form"
-    form = "a texture, not a shape" if pieces >= KEPT else "a shape" if pieces <= LOST else "something in between a texture and a shape"
+    form = (
+        "a texture, not a shape"
+        if pieces >= KEPT
+        else "a shape"
+        if pieces <= LOST
+        else "something in between a texture and a shape"
+    )
     if color <= LOST:
         return f"a colored {form.removeprefix('a ')}" if form.startswith("a ") else f"{form}, in color"
     if blur >= KEPT and fine <= LOST:
         form = f"{form}, of coarse areas of light and dark"
     elif fine >= KEPT and blur <= LOST:
         form = f"{form}, of fine detail"
-    return f"{form}, whatever its color" if color >= KEPT else form if math.isnan(color) else f"{form}, color matters in part"
+    return (
+        f"{form}, whatever its color"
+        if color >= KEPT
+        else form
+        if math.isnan(color)
+        else f"{form}, color matters in part"
+    )
 
 
 def asides(kept: Mapping[str, float]) -> list[str]:

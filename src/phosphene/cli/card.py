@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from cyclopts import Parameter
 
 from phosphene.card.book import write_book
 from phosphene.card.config import CardConfig, ProbeConfig
 from phosphene.card.making import Card, carding
-from phosphene.cli.console import Bar, Meter, Screen, relative
+from phosphene.cli.console import Meter, Screen, relative
 from phosphene.cli.options import Json, Network, NetworkFlags, Quiet, RunFlags, pixels
 from phosphene.cli.probe import Ask, Data, IndexFolder, ProbeFlags, one_target
 from phosphene.cli.scan import ScanMeter, Seed
@@ -19,6 +19,7 @@ from phosphene.features.events import Notice, Progress
 from phosphene.files import safe_name
 from phosphene.recipe import RenderConfig, RunConfig
 
+B = TypeVar("B", ScanMeter, Meter)
 CardFlags = Annotated[CardConfig, Parameter(name="*"), Parameter(group="Card")]
 
 
@@ -67,32 +68,52 @@ def card(
     )  # fmt: skip
     book = ".." in text
     made: list[tuple[Card, Path]] = []
-    meter: Bar | None = None
+    show = Show(screen)
     try:
         for event in work:
             if isinstance(event, Card):
                 folder = out / safe_name(event.subject.target) if book else out
                 made.append((event, event.save(folder)))
                 screen.result(f"{relative(made[-1][1])}  {event.name}  {event.probe.sentence}")
-                continue
-            kind = ScanMeter if isinstance(event, Scanned) else Meter if isinstance(event, Progress) else None
-            if meter is not None and type(meter) is not kind:
-                meter.__exit__()
-                meter = None
-            if isinstance(event, Notice):
-                screen.say(event.text)
-            elif kind is not None:
-                if meter is None:
-                    meter = kind(screen).__enter__()
-                meter.show(event)
+            else:
+                show(event)
     finally:
-        if meter is not None:
-            meter.__exit__()
-        if book and made:
+        show.close()
+        if book and made:  # also when interrupted: what is there can be read
             cover = write_book([(one, page.relative_to(out).as_posix()) for one, page in made], out)
-    if book:
-        screen.result(f"{relative(cover)}  the book of {len(made)} cards")
+            screen.result(f"{relative(cover)}  the book of {len(made)} cards")
     if as_json:
         results = [{"path": relative(page), **one.data()} for one, page in made]
         screen.json({"book": relative(out / "index.html") if book else None, "results": results})
     return 0
+
+
+class Show:
+    """The stages of a card on stderr, each with a bar of its own."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.bar: ScanMeter | Meter | None = None
+
+    def __call__(self, event: Scanned | Progress | Notice) -> None:
+        """Show an event."""
+        if isinstance(event, Notice):
+            self.close()
+            self.screen.say(event.text)
+        elif isinstance(event, Scanned):
+            bar = self.bar if isinstance(self.bar, ScanMeter) else self._open(ScanMeter(self.screen))
+            bar.show(event)
+        else:
+            meter = self.bar if isinstance(self.bar, Meter) else self._open(Meter(self.screen))
+            meter.show(event)
+
+    def close(self) -> None:
+        """End the bar that is shown, if any."""
+        if self.bar is not None:
+            self.bar.__exit__()
+        self.bar = None
+
+    def _open(self, bar: B) -> B:
+        self.close()
+        self.bar = bar
+        return bar.__enter__()
