@@ -83,6 +83,11 @@ class Card:
         """Layer and number, and of a class its name."""
         return described(self.subject.index, self.subject.eye.layer, self.subject.eye.unit)
 
+    def score(self, picture: Picture) -> float:
+        """The unit's largest response to an optimized picture: what examples are ranked by. Its activation is the mean
+        over the picture."""
+        return float(self.subject.eye.look(picture.pixels[None])[0][0])
+
     def data(self) -> dict[str, Any]:
         """For JSON: everything but pixels. Every score is that of the plain network for the picture of that key."""
         unit, index = self.subject, self.subject.index
@@ -106,6 +111,7 @@ class Card:
                     {
                         "target": one.target,
                         "activation": finite(one.activation),
+                        "score": finite(self.score(one)),
                         "status": one.status,
                         "steps": one.steps,
                     }
@@ -119,7 +125,7 @@ class Card:
         """Optimized pictures and the spectrum as one labelled sheet."""
         made = [(kind, one) for kind, row in self.pictures.items() for one in row]
         shown = [(word, one) for word, name in ROWS for one in self.spectrum[name]]
-        labels = [(kind, f"{one.activation:.4g}") for kind, one in made]
+        labels = [(f"{kind}  {self.score(one):.4g}", "optimized") for kind, one in made]
         labels += [(f"{word}  {one.example.score:.4g}", one.example.key.rpartition("/")[2]) for word, one in shown]
         unit = self.subject
         title = f"{unit.eye.model.name} · {self.name}\n{told(unit.index, unit.eye.layer, unit.eye.unit)}"

@@ -53,11 +53,16 @@ def write_card(card: Card, folder: str | Path, *, more: Sequence[Section] = ()) 
     place, album = Path(folder), Album()
     for kind, row in card.pictures.items():
         for number, picture in enumerate(row):
-            picture.save(place / f"{safe_name(card.subject.target)}.{kind}{number or ''}.png")
+            picture.save(place / picture_name(card, kind, number))
     text = embedded(html(page(card, album, more)), album.files)
     atomic_write(place / "sheet.png", png_bytes(card.sheet()))
     atomic_write(place / "card.json", (json.dumps(card.data(), ensure_ascii=False, indent=1) + "\n").encode())
     return atomic_write(place / "index.html", text.encode())
+
+
+def picture_name(card: Card, kind: str, number: int = 0) -> str:
+    """The file of an optimized picture in a card's folder."""
+    return f"{safe_name(card.subject.target)}.{kind}{number or ''}.png"
 
 
 def page(card: Card, album: Album, more: Sequence[Section] = ()) -> Page:
@@ -96,7 +101,7 @@ def sees(card: Card) -> str:
 
 def pictures(card: Card, album: Album) -> Section:
     """What optimization finds."""
-    figures = tuple(optimized(picture, kind, album) for kind, made in card.pictures.items() for picture in made)
+    figures = tuple(optimized(card, picture, kind, album) for kind, made in card.pictures.items() for picture in made)
     return Section(
         "pictures",
         "Optimized pictures",
@@ -104,7 +109,8 @@ def pictures(card: Card, album: Album) -> Section:
             "Each began as faint noise and was changed until the unit answered as strongly as it could, or as weakly. "
             "No photograph is involved, so whatever stands in it was put there by the network: this is a cause.",
             "It is the extreme, and no picture of the world looks like it. It does not say which of its parts occur in "
-            "practice; the examples do.",
+            "practice; the examples do. The score is the largest response, as with the examples; the mean is over the "
+            "picture, and it is what was raised.",
             *([FLOOR] if any(one.activation == 0 for one in card.pictures.get("negative", ())) else []),
         ),
         figures=figures,
@@ -112,10 +118,10 @@ def pictures(card: Card, album: Album) -> Section:
     )
 
 
-def optimized(picture: Picture, kind: str, album: Album) -> Figure:
+def optimized(card: Card, picture: Picture, kind: str, album: Album) -> Figure:
     """An optimized picture as a figure."""
     state = () if picture.status == "ok" else (f"{picture.status}: {picture.reason}",)
-    caption = (KINDS[kind], f"activation {picture.activation:.4g}", *state)
+    caption = (KINDS[kind], f"score {card.score(picture):.4g}, mean {picture.activation:.4g}", *state)
     return album.picture(picture.pixels, f"picture that {KINDS[kind]}", caption)
 
 

@@ -9,9 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from phosphene.card.album import Album
 from phosphene.card.changes import CHANGES
-from phosphene.card.patch import alone
 from phosphene.card.probe import Probe, Probed, share
-from phosphene.card.sight import cut, outlined
+from phosphene.card.sight import enlarged, outlined
 from phosphene.files import atomic_write
 from phosphene.reports import Page, Section, Table
 from phosphene.reports.chart import bars
@@ -19,7 +18,6 @@ from phosphene.reports.embed import embedded
 from phosphene.reports.html import html
 
 CHART = 480  # pixels
-MARGIN = 0.2  # of a patch's sides, around it
 MOST_ASKED = 48  # pictures of --ask that are shown; the table has all
 MEANS = {change.name: change for change in CHANGES}
 CANNOT = (
@@ -38,7 +36,7 @@ def patches(probe: Probe, album: Album) -> Section:
         marked = outlined(one.pixels, one.patch.box)
         figures.append(album.picture(marked, f"{name} with its patch outlined", (f"score {one.score:.4g}", name)))
         words = (f"{share(one.patch.kept)} kept", f"{width} x {height} pixels, {100 * area:.2g}% of the picture")
-        near = cut(alone(one.pixels, one.patch.box, probe.subject.color), one.patch.box, margin=MARGIN)
+        near = enlarged(one.pixels, one.patch.box, probe.subject.color)
         figures.append(album.picture(near, f"the patch of {name}, enlarged", words))
     return Section(
         "patch",

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate, pad
 
 from phosphene.card.changes import COLORS, luminance
-from phosphene.card.patch import without
+from phosphene.card.patch import alone, without
 from phosphene.card.subject import Unit
 from phosphene.models.receptive import Box
 
@@ -22,6 +22,7 @@ CELLS = 6  # of a side, in a map by deletion
 DARK = 0.3  # of the luminance that is left where a unit does not respond
 SHOWN = 192  # pixels of a picture on a page; shown at up to twice that
 GAP = 4  # pixels between the parts of one figure
+AROUND = 0.15  # of a patch's longer side: the ground around it
 LINE = 2  # pixels of an outline
 
 
@@ -92,10 +93,22 @@ def outlined(picture: Tensor, box: Box) -> Tensor:
     return out
 
 
-def cut(picture: Tensor, box: Box, *, margin: float = 0.0) -> Tensor:
-    """What is inside a box, and around it by a share of its sides."""
-    down, right = round(margin * (box[2] - box[0])), round(margin * (box[3] - box[1]))
-    return picture[:, max(0, box[0] - down) : box[2] + down, max(0, box[1] - right) : box[3] + right]
+def cut(picture: Tensor, box: Box) -> Tensor:
+    """What is inside a box."""
+    return picture[:, box[0] : box[2], box[1] : box[3]]
+
+
+def enlarged(picture: Tensor, box: Box, color: Tensor) -> Tensor:
+    """A square of the page's size with the patch in its middle, on the neutral color."""
+    tall, wide = box[2] - box[0], box[3] - box[1]
+    margin = max(tall, wide) * AROUND
+    side = round(max(tall, wide) + 2 * margin)
+    y0, x0 = (box[0] + box[2] - side) // 2, (box[1] + box[3] - side) // 2
+    canvas = color.expand(picture.shape[0], side, side).clone()
+    y1, x1 = min(y0 + side, picture.shape[1]), min(x0 + side, picture.shape[2])
+    top, left = max(y0, 0), max(x0, 0)
+    canvas[:, top - y0 : y1 - y0, left - x0 : x1 - x0] = alone(picture, box, color)[:, top:y1, left:x1]
+    return fitted(canvas, SHOWN)
 
 
 def fitted(picture: Tensor, side: int) -> Tensor:
