@@ -7,9 +7,9 @@ from typing import Annotated, TypeVar
 
 from cyclopts import Parameter
 
-from phosphene.card.book import write_book
-from phosphene.card.config import CardConfig, ProbeConfig
-from phosphene.card.making import Card, carding
+from phosphene.cards.book import write_book
+from phosphene.cards.config import CardConfig, ProbeConfig
+from phosphene.cards.making import Card, carding
 from phosphene.cli.console import Meter, Screen, relative
 from phosphene.cli.options import Json, Network, NetworkFlags, Quiet, RunFlags, pixels
 from phosphene.cli.probe import Ask, Data, IndexFolder, ProbeFlags, one_target

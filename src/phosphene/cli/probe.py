@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from phosphene.card.config import ProbeConfig
-from phosphene.card.probe import Probe, probing
+from phosphene.cards.config import ProbeConfig
+from phosphene.cards.probe import Probe, probing
 from phosphene.cli.console import Screen, relative
 from phosphene.cli.default import network_and_targets
 from phosphene.cli.options import Json, Network, NetworkFlags, Quiet

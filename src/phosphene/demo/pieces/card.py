@@ -9,11 +9,11 @@ import shlex
 from collections.abc import Generator
 from dataclasses import replace
 
-from phosphene.card.config import CardConfig, ProbeConfig
-from phosphene.card.making import Card, Shown, carding
-from phosphene.card.page import picture_name
-from phosphene.card.probe import Probed, share
-from phosphene.card.sight import composed, cut, enlarged, lit
+from phosphene.cards.config import CardConfig, ProbeConfig
+from phosphene.cards.making import Card, Shown, carding
+from phosphene.cards.page import picture_name
+from phosphene.cards.probe import Probed, share
+from phosphene.cards.sight import composed, cut, enlarged, lit
 from phosphene.demo.choice import layer_name, middle_layer
 from phosphene.demo.piece import Piece, Stage, Stopped, Work, short
 from phosphene.features.events import Progress

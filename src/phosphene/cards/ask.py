@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from phosphene.card.percentile import share_below
-from phosphene.card.subject import Unit
+from phosphene.cards.percentile import share_below
+from phosphene.cards.subject import Unit
 from phosphene.errors import UsageError
 from phosphene.examples.folder import Folder
 from phosphene.media import opaque, read_picture

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from phosphene.card.config import ProbeConfig
-from phosphene.card.probe import Probe, probe
+from phosphene.cards.config import ProbeConfig
+from phosphene.cards.probe import Probe, probe
 from phosphene.models import Model
 
 THREE = ProbeConfig(probed=3)

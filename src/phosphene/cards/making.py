@@ -21,12 +21,12 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from phosphene.card.ask import files
-from phosphene.card.config import CardConfig, ProbeConfig
-from phosphene.card.probe import Probe, finite, probe_unit
-from phosphene.card.relations import Relations, relations
-from phosphene.card.sight import heat
-from phosphene.card.subject import Unit, units
+from phosphene.cards.ask import files
+from phosphene.cards.config import CardConfig, ProbeConfig
+from phosphene.cards.probe import Probe, finite, probe_unit
+from phosphene.cards.relations import Relations, relations
+from phosphene.cards.sight import heat
+from phosphene.cards.subject import Unit, units
 from phosphene.contact import contact_sheet
 from phosphene.errors import UsageError
 from phosphene.examples.example import Example
@@ -135,7 +135,7 @@ class Card:
     def save(self, folder: str | Path) -> Path:
         """Write FOLDER/index.html (it holds its pictures), card.json, sheet.png, and the optimized pictures with their
         recipes; returns the page."""
-        from phosphene.card.page import write_card
+        from phosphene.cards.page import write_card
 
         return write_card(self, folder)
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv1d, pad
 
-from phosphene.card.patch import alone, without
+from phosphene.cards.patch import alone, without
 from phosphene.models.preprocess import LUMINANCE
 from phosphene.models.receptive import Box
 from phosphene.seeds import key

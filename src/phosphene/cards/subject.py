@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from phosphene.card.eye import Eye, neutral
+from phosphene.cards.eye import Eye, neutral
 from phosphene.engine.batching import find_device
 from phosphene.errors import UsageError
 from phosphene.examples.config import ScanConfig

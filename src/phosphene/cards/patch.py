@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from phosphene.card.eye import Eye
+from phosphene.cards.eye import Eye
 from phosphene.models.receptive import Box
 
 FEATHER = 1 / 32  # of the shorter side: the soft border outside a box

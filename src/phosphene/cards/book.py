@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from phosphene.card.making import Card
-from phosphene.card.sight import fitted
-from phosphene.card.words import SILENT
+from phosphene.cards.making import Card
+from phosphene.cards.sight import fitted
 from phosphene.files import atomic_write
 from phosphene.media import encode_picture
 from phosphene.reports.html import STYLE, url
@@ -18,7 +17,7 @@ from phosphene.reports.html import STYLE, url
 THUMB = 96  # pixels of a picture's longer side
 THUMBS = 3  # examples of each unit
 HEADER = (("unit", "number"), ("pictures", ""), ("highest", "number"), ("mean", "number"), ("silent", "number"),
-          ("most alike", "text"), ("class", "text"), ("what follows", "text"))  # fmt: skip
+          ("most alike", "text"), ("class", "text"), ("excited by", "text"))  # fmt: skip
 
 
 def write_book(cards: Sequence[tuple[Card, str]], folder: str | Path) -> Path:
@@ -79,18 +78,12 @@ def row(entry: tuple[Card, str]) -> str:
         number(100 * facts.zeros, "%"),
         f"<td>{escape(near[0].name) if near else ''}</td>",
         f"<td>{escape(likes) if highest > 0 else ''}</td>",
-        f'<td class="says">{escape(follows(card))}</td>',
+        f'<td class="says">{escape(card.probe.verdict)}</td>',
     ]
     return (
         f'<tr><th scope="row" data-value="{card.subject.eye.unit}"><a href="{url(place)}">{name}</a></th>'
         f'<td class="thumbs">{thumbs(card)}</td>{"".join(cells)}</tr>'
     )
-
-
-def follows(card: Card) -> str:
-    """What the probes come to, without their numbers."""
-    text = card.probe.sentence
-    return "no answer to tell from gray" if text == SILENT else text.partition(": ")[2].partition(". ")[0].rstrip(".")
 
 
 def number(value: float, unit: str = "") -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from phosphene.card.subject import Unit
+from phosphene.cards.subject import Unit
 from phosphene.examples.ranked import NO_PICTURE, Scores
 from phosphene.models.tap import OUTPUT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phosphene.card.percentile import share_below
+from phosphene.cards.percentile import share_below
 from phosphene.examples.config import ScanConfig
 from phosphene.examples.index import Index
 from phosphene.examples.scan import scan

@@ -13,11 +13,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from phosphene.card.album import Album
-from phosphene.card.making import Card, Shown
-from phosphene.card.probe_page import sections as probe_sections
-from phosphene.card.relations import Relation
-from phosphene.card.sight import composed, cut, lit
+from phosphene.cards.album import Album
+from phosphene.cards.making import Card, Shown
+from phosphene.cards.probe_page import lead
+from phosphene.cards.probe_page import sections as probe_sections
+from phosphene.cards.relations import Relation
+from phosphene.cards.sight import composed, cut, lit
 from phosphene.examples.sheet import ROWS
 from phosphene.features.picture import Picture
 from phosphene.files import atomic_write, safe_name
@@ -86,11 +87,10 @@ def page(card: Card, album: Album, more: Sequence[Section] = ()) -> Page:
         ("pictures scanned", str(statistics.count)),
         ("made by", f"phosphene {version()}"),
     )
-    lead = (card.probe.sentence,)
     footer = (
         "`card.json` holds the numbers: key, score and position of every example, as the plain network has them.",
     )
-    return Page(f"{card.name} of {network}", lead, tuple(sections), facts, footer)
+    return Page(f"{card.name} of {network}", (lead(card.probe),), tuple(sections), facts, footer)
 
 
 def sees(card: Card) -> str:

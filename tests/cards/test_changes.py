@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from phosphene.card.changes import (
+from phosphene.cards.changes import (
     CHANGES,
     Scene,
     blurred,
@@ -17,7 +17,7 @@ from phosphene.card.changes import (
     turned,
     turned_hue,
 )
-from phosphene.card.patch import alone, cuts, mask, without
+from phosphene.cards.patch import alone, cuts, mask, without
 
 COLOR = torch.tensor([0.5, 0.4, 0.3])[:, None, None]
 SCENE = Scene((10, 12, 34, 36), COLOR, 0, "a.png")

@@ -18,9 +18,14 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}%"
 
 
+def measured(kept: Mapping[str, float]) -> dict[str, float]:
+    """What is known of {change: share of the activation kept, or NaN}."""
+    return {name: share for name, share in kept.items() if math.isfinite(share)}
+
+
 def sentence(kept: Mapping[str, float]) -> str:
     """The sentence for {change: share of the activation kept, or NaN}."""
-    known = {name: share for name, share in kept.items() if math.isfinite(share)}
+    known = measured(kept)
     if not known:
         return SILENT
     said = [f"{percent(known[name])} {words}" for name, words in TOLD.items() if name in known]
@@ -38,7 +43,9 @@ TOLD = {
 
 
 def verdict(kept: Mapping[str, float]) -> str:
-    """What the unit answers to: a color, a texture or a shape, or what between them."""
+    """What the unit answers to: a color, a texture or a shape, or what between them. kept: as for `sentence`."""
+    if not measured(kept):
+        return "nothing beyond plain gray"
     color = min((kept[name] for name in ("gray", "hue turned") if name in kept), default=math.nan)
     pieces, blur = kept.get("pieces shuffled", math.nan), kept.get("blurred", math.nan)
     fine = kept.get("high-passed", math.nan)

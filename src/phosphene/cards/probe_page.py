@@ -7,10 +7,10 @@ import math
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from phosphene.card.album import Album
-from phosphene.card.changes import CHANGES
-from phosphene.card.probe import Probe, Probed, share
-from phosphene.card.sight import enlarged, outlined
+from phosphene.cards.album import Album
+from phosphene.cards.changes import CHANGES
+from phosphene.cards.probe import Probe, Probed, share
+from phosphene.cards.sight import enlarged, outlined
 from phosphene.files import atomic_write
 from phosphene.reports import Page, Section, Table
 from phosphene.reports.chart import bars
@@ -106,6 +106,11 @@ def changed(probe: Probe, album: Album) -> Section:
     return Section("changes", "The changes", text=(text,), figures=tuple(figures), columns=6)
 
 
+def lead(probe: Probe) -> str:
+    """What stands below the title: the verdict."""
+    return f"Its strongest examples excite it by {probe.verdict}."
+
+
 def span(examples: Sequence[Probed], name: str) -> tuple[str, str]:
     """The least and the most that an example keeps."""
     shares = [one.kept[name] for one in examples if math.isfinite(one.kept[name])]
@@ -142,6 +147,6 @@ def write_probe(probe: Probe, folder: str | Path) -> Path:
     told = sections(probe, album)
     network = unit.eye.model.name
     facts = (("network", network), ("unit", unit.target), ("pictures scanned", str(unit.index.images)))
-    page = Page(f"{unit.target} of {network}", (probe.sentence,), told, facts)
+    page = Page(f"{unit.target} of {network}", (lead(probe),), told, facts)
     atomic_write(place / "probe.json", (json.dumps(probe.data(), ensure_ascii=False, indent=1) + "\n").encode())
     return atomic_write(place / "index.html", embedded(html(page), album.files).encode())

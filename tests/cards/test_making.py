@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from phosphene.card.book import write_book
-from phosphene.card.config import CardConfig, ProbeConfig
-from phosphene.card.making import Card, card
-from phosphene.card.page import write_card
+from phosphene.cards.book import write_book
+from phosphene.cards.config import CardConfig, ProbeConfig
+from phosphene.cards.making import Card, card
+from phosphene.cards.page import write_card
 from phosphene.errors import UsageError
 from phosphene.examples.data import open_data, places
 from phosphene.models import Model, load, to_input

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from phosphene.card.sight import SHOWN, fitted
+from phosphene.cards.sight import SHOWN, fitted
 from phosphene.media import encode_picture
 from phosphene.reports import Figure
 

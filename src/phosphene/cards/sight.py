@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate, pad
 
-from phosphene.card.changes import COLORS, luminance
-from phosphene.card.patch import alone, without
-from phosphene.card.subject import Unit
+from phosphene.cards.changes import COLORS, luminance
+from phosphene.cards.patch import alone, without
+from phosphene.cards.subject import Unit
 from phosphene.models.receptive import Box
 
 CELLS = 6  # of a side, in a map by deletion

@@ -23,13 +23,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from phosphene.card.ask import Answer, answers, files
-from phosphene.card.changes import CHANGES, Scene
-from phosphene.card.config import ProbeConfig
-from phosphene.card.patch import Patch, smallest_patch
-from phosphene.card.percentile import share_below
-from phosphene.card.subject import Unit, units
-from phosphene.card.words import percent, sentence
+from phosphene.cards.ask import Answer, answers, files
+from phosphene.cards.changes import CHANGES, Scene
+from phosphene.cards.config import ProbeConfig
+from phosphene.cards.patch import Patch, smallest_patch
+from phosphene.cards.percentile import share_below
+from phosphene.cards.subject import Unit, units
+from phosphene.cards.words import percent, sentence, verdict
 from phosphene.contact import contact_sheet
 from phosphene.errors import UsageError
 from phosphene.examples.example import Example
@@ -93,9 +93,19 @@ class Probe:
         return median(shares) if shares else math.nan
 
     @property
+    def shares(self) -> dict[str, float]:
+        """{change: `kept(change)`}."""
+        return {name: self.kept(name) for name in self.changes}
+
+    @property
     def sentence(self) -> str:
-        """What follows from the numbers."""
-        return sentence({name: self.kept(name) for name in self.changes})
+        """The numbers and what follows from them."""
+        return sentence(self.shares)
+
+    @property
+    def verdict(self) -> str:
+        """What follows from the numbers: what the unit answers to."""
+        return verdict(self.shares)
 
     def data(self) -> dict[str, Any]:
         """For JSON."""
@@ -104,6 +114,7 @@ class Probe:
             "layer": self.subject.eye.layer,
             "unit": self.subject.eye.unit,
             "sentence": self.sentence,
+            "verdict": self.verdict,
             "blank": self.blank,
             "keep": self.keep,
             "changes": {
@@ -116,7 +127,7 @@ class Probe:
 
     def save(self, folder: str | Path) -> Path:
         """Write FOLDER/index.html, a page that holds its pictures, and FOLDER/probe.json; returns the page."""
-        from phosphene.card.probe_page import write_probe
+        from phosphene.cards.probe_page import write_probe
 
         return write_probe(self, folder)
 
