@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from phosphene.cards.book import write_book
 from phosphene.cards.config import CardConfig, ProbeConfig
@@ -15,7 +16,7 @@ from phosphene.cards.making import Card, card
 from phosphene.cards.page import write_card
 from phosphene.errors import UsageError
 from phosphene.examples.data import open_data, places
-from phosphene.models import Model, load, to_input
+from phosphene.models import InputSpec, Model, from_module, load, to_input
 from phosphene.reports import Section
 
 DATA, UNIT = "textures:32", "conv4_2:9"
@@ -91,6 +92,18 @@ def test_an_output_has_no_map_and_a_card_all_the_same(model: Model, tmp_path: Pa
     assert found.spectrum["maximum"][0].warm is not None  # by deletion
     text = found.save(tmp_path).read_text(encoding="utf-8")
     assert 'id="pictures"' not in text
+
+
+def test_a_unit_that_never_responds_has_a_card_that_says_so(tmp_path: Path) -> None:
+    conv = nn.Conv2d(3, 2, 3)
+    conv.bias.data.fill_(-100)  # type: ignore[union-attr]
+    net = from_module(nn.Sequential(conv, nn.ReLU()).eval(), InputSpec(size=(32, 32), mean=(0.5,)), name="dead")
+    found = card(net, "1:0", DATA, config=CardConfig(examples=2, steps=0), probes=ProbeConfig(probed=2))
+    assert "no more than a plain gray picture" in found.probe.sentence
+    assert found.relations.similar == ()
+    assert found.data()["probe"]["changes"]["gray"]["kept"] is None
+    json.dumps(found.data(), allow_nan=False)
+    found.save(tmp_path)
 
 
 def test_a_book_lists_its_cards_with_links(made: Card, tmp_path: Path) -> None:

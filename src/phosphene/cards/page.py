@@ -163,7 +163,8 @@ def example(one: Shown, album: Album) -> Figure:
     """An example with what is seen of it and where."""
     name = PurePosixPath(one.example.key).name
     at = "" if one.example.position is None else f" at {one.example.position[0]},{one.example.position[1]}"
-    seen = cut(one.pixels, one.field) if one.part else None
+    silent = one.warm is None  # it responds nowhere, so no place is its strongest
+    seen = cut(one.pixels, one.field) if one.part and not silent else None
     warm = lit(one.pixels, one.warm) if one.warm is not None else None
     return album.picture(
         composed(one.pixels, seen, warm),

@@ -79,7 +79,7 @@ def cause(probe: Probe, album: Album) -> Section:
             probe.sentence,
             f"The {len(probe.examples)} strongest examples were changed so that one thing stays and another goes. What "
             "the unit still answers to did not need what went, whatever the examples have in common. Kept is "
-            f"(r - b) / (s - b): r the score with the change, s as it is, b that of plain gray ({probe.blank:.4g}). "
+            f"`(r - b) / (s - b)`: r the score with the change, s as it is, b that of plain gray ({probe.blank:.4g}). "
             "The second chart and the last column say how many pictures of the data score lower than the changed ones.",
         ),
         note=CANNOT,

@@ -69,7 +69,7 @@ def verdict(kept: Mapping[str, float]) -> str:
         if color >= KEPT
         else form
         if math.isnan(color)
-        else f"{form}, color matters in part"
+        else f"{form}, whose color matters in part"
     )
 
 
