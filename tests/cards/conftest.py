@@ -21,7 +21,7 @@ STRIPES, COLOR, SHAPE = 0, 1, 2  # the units
 COPIES = 6  # pictures by each painter
 LAYER = "unit.2"
 WINDOW = 21  # pixels of the parts that a unit looks for, at most
-AROUND = 21  # pixels over which stripes are averaged
+AROUND = 27  # pixels over which stripes are averaged
 
 Canvas = NDArray[np.float64]
 

@@ -15,7 +15,13 @@ FORM = {"gray": 1.0, "hue turned": 1.0, "blurred": 0.5, "high-passed": 0.5}
     ("kept", "said"),
     [
         ({"gray": 0.1, "hue turned": 0.2, "blurred": 0.9, "pieces shuffled": 0.9}, "a color, in whatever form"),
-        ({"gray": 0.9, "hue turned": 0.0, "blurred": 0.2, "pieces shuffled": 0.9}, "a colored texture, not a shape"),
+        (
+            {"gray": 0.1, "hue turned": 0.9, "blurred": 0.9, "pieces shuffled": 0.9},
+            "any strong color, in whatever form",
+        ),
+        ({"gray": 0.1, "hue turned": 0.0, "blurred": 0.2, "pieces shuffled": 0.9}, "a colored texture, not a shape"),
+        ({"gray": 0.1, "hue turned": 0.9, "blurred": 0.2, "pieces shuffled": 0.1}, "a colored shape, of any hue"),
+        ({**FORM, "hue turned": 0.1, "pieces shuffled": 0.1}, "a shape, in gray too but not in the opposite color"),
         ({"gray": 0.1, "hue turned": 0.1, "blurred": 0.9, "pieces shuffled": 0.1}, "a colored shape"),
         ({**FORM, "pieces shuffled": 0.9}, "a texture, not a shape, whatever its color"),
         ({**FORM, "pieces shuffled": 0.1}, "a shape, whatever its color"),

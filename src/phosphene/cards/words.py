@@ -46,30 +46,36 @@ def verdict(kept: Mapping[str, float]) -> str:
     """What the unit answers to: a color, a texture or a shape, or what between them. kept: as for `sentence`."""
     if not measured(kept):
         return "nothing beyond plain gray"
-    color = min((kept[name] for name in ("gray", "hue turned") if name in kept), default=math.nan)
+    gray, hue = kept.get("gray", math.nan), kept.get("hue turned", math.nan)
     pieces, blur = kept.get("pieces shuffled", math.nan), kept.get("blurred", math.nan)
-    fine = kept.get("high-passed", math.nan)
-    if color <= LOST and blur >= KEPT and pieces >= KEPT:
-        return "a color, in whatever form"
-    form = (
-        "a texture, not a shape"
-        if pieces >= KEPT
-        else "a shape"
-        if pieces <= LOST
-        else "something in between a texture and a shape"
-    )
-    if color <= LOST:
-        return f"a colored {form.removeprefix('a ')}" if form.startswith("a ") else f"{form}, in color"
+    if gray <= LOST and blur >= KEPT and pieces >= KEPT:
+        return "any strong color, in whatever form" if hue >= KEPT else "a color, in whatever form"
+    if pieces >= KEPT:
+        form = "a{} texture, not a shape"
+    else:
+        form = "a{} shape" if pieces <= LOST else "something{} in between a texture and a shape"
+    if gray <= LOST:
+        return form.format(" colored") + (", of any hue" if hue >= KEPT else "")
+    return form.format("") + grain(blur, kept.get("high-passed", math.nan)) + color(gray, hue)
+
+
+def grain(blur: float, fine: float) -> str:
+    """What of a form it is: blur is kept without fine detail, fine of nothing else."""
     if blur >= KEPT and fine <= LOST:
-        form = f"{form}, of coarse areas of light and dark"
-    elif fine >= KEPT and blur <= LOST:
-        form = f"{form}, of fine detail"
+        return ", of coarse areas of light and dark"
+    return ", of fine detail" if fine >= KEPT and blur <= LOST else ""
+
+
+def color(gray: float, hue: float) -> str:
+    """What its color has to do with it, where it is not needed: kept in gray, and with opposite hues."""
+    if math.isnan(gray):
+        return ""
+    if gray >= KEPT and hue >= KEPT:
+        return ", whatever its color"
     return (
-        f"{form}, whatever its color"
-        if color >= KEPT
-        else form
-        if math.isnan(color)
-        else f"{form}, whose color matters in part"
+        ", in gray too but not in the opposite color"
+        if gray >= KEPT and hue <= LOST
+        else ", whose color matters in part"
     )
 
 
