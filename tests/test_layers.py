@@ -31,6 +31,7 @@ LAYERS = (
     ("features", "style", "deepdream", "examples", "audio", "atlas"),
     ("study",),
     ("reports",),
+    ("cards",),
     ("cli", "demo", "web", "__main__"),
 )
 GROUND, EDGES = 0, len(LAYERS) - 1

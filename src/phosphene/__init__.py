@@ -14,6 +14,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from phosphene.cards.config import CardConfig as CardConfig
+    from phosphene.cards.config import ProbeConfig as ProbeConfig
+    from phosphene.cards.making import Card as Card
+    from phosphene.cards.making import card as card
+    from phosphene.cards.probe import Probe as Probe
+    from phosphene.cards.probe import probe as probe
     from phosphene.deepdream.api import dream as dream
     from phosphene.deepdream.config import DreamConfig as DreamConfig
     from phosphene.engine import Step as Step
@@ -106,6 +112,9 @@ if TYPE_CHECKING:
 
 # where each public name lives
 _HOME = {
+    "cards.config": ("CardConfig", "ProbeConfig"),
+    "cards.making": ("Card", "card"),
+    "cards.probe": ("Probe", "probe"),
     "deepdream.api": ("dream",),
     "deepdream.config": ("DreamConfig",),
     "engine": ("Step", "optimize"),

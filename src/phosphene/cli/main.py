@@ -14,11 +14,13 @@ from cyclopts import App, CycloptsError, Parameter
 
 from phosphene.cli import (
     audio,
+    card,
     demo,
     dream,
     grid,
     inspect,
     natural,
+    probe,
     reconstruct,
     render,
     rerun,
@@ -57,6 +59,8 @@ COMMANDS = (
     scan.scan,
     scan.merge,
     scan.examples,
+    probe.probe,
+    card.card,
     inspect.models,
     inspect.layers,
     inspect.classify,

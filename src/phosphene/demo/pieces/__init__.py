@@ -3,6 +3,7 @@
 from phosphene.demo.piece import Piece
 from phosphene.demo.pieces import (
     animation,
+    card,
     classes,
     diversity,
     dream,
@@ -22,6 +23,7 @@ PIECES: tuple[Piece, ...] = (
     animation.PIECE,
     diversity.PIECE,
     signals.PIECE,
+    card.PIECE,
     dream.PIECE,
     style.PIECE,
     reconstruct.PIECE,

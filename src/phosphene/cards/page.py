@@ -1,0 +1,261 @@
+"""The page of a card: one file that holds its pictures, with plain words on what each part can and cannot tell.
+
+index.html  the page              sheet.png   optimized pictures and examples on one sheet
+card.json   the same in numbers   *.png       the optimized pictures, each with its recipe
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from phosphene.cards.album import Album
+from phosphene.cards.making import Card, Shown
+from phosphene.cards.probe_page import lead
+from phosphene.cards.probe_page import sections as probe_sections
+from phosphene.cards.relations import Relation
+from phosphene.cards.sight import composed, cut, lit
+from phosphene.examples.sheet import ROWS
+from phosphene.features.picture import Picture
+from phosphene.files import atomic_write, safe_name
+from phosphene.media import png_bytes
+from phosphene.reports import Figure, Page, Section, Table
+from phosphene.reports.chart import Line, Mark, bars, lines
+from phosphene.reports.embed import embedded
+from phosphene.reports.html import html
+from phosphene.version import version
+
+BINS = 32  # of the histogram
+WIDTH, HEIGHT = 480, 240  # pixels of the histogram
+BAR_WIDTH = 480  # pixels of the charts that stand two abreast
+KINDS = {
+    "positive": "raises the unit",
+    "negative": "lowers the unit",
+    "diverse": "raises it, and differs from the others",
+}
+FLOOR = "A rectified unit ends at 0, so the picture that lowers it is one of many: anything that leaves it silent."
+WORDS = {
+    "maximum": "The strongest of all pictures.",
+    "slightly positive": "Around the upper quarter of the scores.",
+    "slightly negative": "Around the lower quarter of the scores.",
+    "minimum": "The weakest of all pictures.",
+}
+
+
+def write_card(card: Card, folder: str | Path, *, more: Sequence[Section] = ()) -> Path:
+    """Write the page of a card, its JSON, its sheet and its optimized pictures into a folder; returns the page.
+
+    more: sections of other reports on the unit, such as how faithful its pictures are; they follow the probes.
+    """
+    place, album = Path(folder), Album()
+    for kind, row in card.pictures.items():
+        for number, picture in enumerate(row):
+            picture.save(place / picture_name(card, kind, number))
+    text = embedded(html(page(card, album, more)), album.files)
+    atomic_write(place / "sheet.png", png_bytes(card.sheet()))
+    atomic_write(place / "card.json", (json.dumps(card.data(), ensure_ascii=False, indent=1) + "\n").encode())
+    return atomic_write(place / "index.html", text.encode())
+
+
+def picture_name(card: Card, kind: str, number: int = 0) -> str:
+    """The file of an optimized picture in a card's folder."""
+    return f"{safe_name(card.subject.target)}.{kind}{number or ''}.png"
+
+
+def page(card: Card, album: Album, more: Sequence[Section] = ()) -> Page:
+    """The card as a page whose pictures are in the album."""
+    unit = card.subject
+    statistics, network = card.statistics, unit.eye.model.name
+    sections = [
+        *([pictures(card, album)] if card.pictures else []),
+        *[row(card, name, word, album) for word, name in ROWS],
+        *probe_sections(card.probe, album),
+        *more,
+        related(card, album),
+        scores(card, album),
+    ]
+    facts = (
+        ("network", network),
+        ("weights", unit.eye.model.weights.sha256[:12]),
+        ("layer", unit.eye.layer),
+        ("unit", str(unit.eye.unit)),
+        ("sees", sees(card)),
+        ("pictures scanned", str(statistics.count)),
+        ("made by", f"phosphene {version()}"),
+    )
+    footer = (
+        "`card.json` holds the numbers: key, score and position of every example, as the plain network has them.",
+    )
+    return Page(f"{card.name} of {network}", (lead(card.probe),), tuple(sections), facts, footer)
+
+
+def sees(card: Card) -> str:
+    """How much of a picture the unit sees."""
+    found = card.subject.index.find_layer(card.subject.eye.layer).field
+    return "all of it" if found is None else f"{found.size[1]} x {found.size[0]} pixels"
+
+
+def pictures(card: Card, album: Album) -> Section:
+    """What optimization finds."""
+    figures = tuple(optimized(card, picture, kind, album) for kind, made in card.pictures.items() for picture in made)
+    return Section(
+        "pictures",
+        "Optimized pictures",
+        text=(
+            "Each began as faint noise and was changed until the unit answered as strongly as it could, or as weakly. "
+            "No photograph is involved, so whatever stands in it was put there by the network: this is a cause.",
+            "It is the extreme, and no picture of the world looks like it. It does not say which of its parts occur in "
+            "practice; the examples do. The score is the largest response, as with the examples; the mean is over the "
+            "picture, and it is what was raised.",
+            *([FLOOR] if any(one.activation == 0 for one in card.pictures.get("negative", ())) else []),
+        ),
+        figures=figures,
+        columns=6,
+    )
+
+
+def optimized(card: Card, picture: Picture, kind: str, album: Album) -> Figure:
+    """An optimized picture as a figure."""
+    state = () if picture.status == "ok" else (f"{picture.status}: {picture.reason}",)
+    caption = (KINDS[kind], f"score {card.score(picture):.4g}, mean {picture.activation:.4g}", *state)
+    return album.picture(picture.pixels, f"picture that {KINDS[kind]}", caption)
+
+
+def row(card: Card, name: str, word: str, album: Album) -> Section:
+    """One row of the spectrum."""
+    shown = card.spectrum[name]
+    parts = ["Below each picture: "]
+    part, warm = any(one.part for one in shown), any(one.warm is not None for one in shown)
+    parts.append(
+        "what the unit sees of it at the place where it responds most, and where it responds, lit. The brightest place "
+        "is that of the strongest response in this picture."
+        if part and warm
+        else "where the unit responds, lit; it sees the whole picture."
+        if warm
+        else "nothing more: the unit sees the whole picture, and responds to none of its places."
+    )
+    text = [WORDS[name]]
+    if name == "maximum":
+        text += [
+            "".join(parts),
+            "Examples show what goes with the unit in this data. What they have in common need not be what it answers "
+            "to: the section on causes tells these apart.",
+        ]
+    return Section(
+        safe_id(name),
+        f"{word.capitalize()} examples",
+        text=tuple(text),
+        figures=tuple(example(one, album) for one in shown),
+        columns=6,
+    )
+
+
+def safe_id(name: str) -> str:
+    """The anchor of a row."""
+    return name.replace(" ", "-")
+
+
+def example(one: Shown, album: Album) -> Figure:
+    """An example with what is seen of it and where."""
+    name = PurePosixPath(one.example.key).name
+    at = "" if one.example.position is None else f" at {one.example.position[0]},{one.example.position[1]}"
+    silent = one.warm is None  # it responds nowhere, so no place is its strongest
+    seen = cut(one.pixels, one.field) if one.part and not silent else None
+    warm = lit(one.pixels, one.warm) if one.warm is not None else None
+    return album.picture(
+        composed(one.pixels, seen, warm),
+        f"{name}, its part and its heat",
+        (f"{one.example.score:.4g}{at}", name),
+        whole=True,
+    )
+
+
+def related(card: Card, album: Album) -> Section:
+    """Units that respond alike and classes that go with the unit."""
+    found = card.relations
+    charts = []
+    for title, values in (
+        ("units of the layer, by correlation", found.similar),
+        ("classes of the data, by mean score", found.classes),
+        ("classes of the network, by correlation", found.outputs),
+    ):
+        if values:
+            named = [(one.name, one.value) for one in values]
+            svg = bars(named, x_label=title, width=BAR_WIDTH)
+            charts.append(album.chart(svg, f"{title}: {spoken(values)}"))
+    noise = 1 / math.sqrt(max(found.pictures, 1))
+    text: tuple[str, ...] = (
+        f"Correlations are over a sample of {found.pictures} pictures; those of unrelated units scatter by "
+        f"{noise:.2f}. They say what goes together in this data, and nothing about what causes what.",
+    )
+    chosen = card.statistics.selectivity
+    if chosen is not None and math.isfinite(chosen):
+        text += (
+            f"Class selectivity {chosen:.2f}, most for {card.statistics.best_class}: 0 for a unit that answers to all "
+            "classes alike, 1 for one that answers to a single class.",
+        )
+    note = "" if charts else "Too few pictures, or none that the unit answers to, for any of this."
+    return Section("related", "What it goes with", text=text, figures=tuple(charts), note=note, columns=2)
+
+
+def spoken(values: Sequence[Relation]) -> str:
+    """A chart in words."""
+    return ", ".join(f"{one.name} {one.value:.3g}" for one in values)
+
+
+def scores(card: Card, album: Album) -> Section:
+    """How strongly the unit responds to all pictures."""
+    found = card.statistics
+    rows = (
+        ("pictures", str(found.count)),
+        ("mean", f"{found.mean:.4g}"),
+        ("deviation", f"{math.sqrt(found.variance):.4g}"),
+        ("lowest", f"{card.spectrum['minimum'][0].example.score:.4g}"),
+        ("highest", f"{card.spectrum['maximum'][0].example.score:.4g}"),
+        ("exactly 0", f"{100 * found.zeros:.1f}%"),
+        ("plain gray", f"{card.probe.blank:.4g}"),
+    )
+    svg = histogram(card)
+    figures = (album.chart(svg, f"histogram of scores, mean {found.mean:.4g}"),) if svg else ()
+    return Section(
+        "scores",
+        "All scores",
+        text=("The score of a picture is the unit's largest response to it. Here are those of all pictures scanned.",),
+        figures=figures,
+        columns=2,
+        tables=(Table(("scores", "value"), rows),),
+    )
+
+
+def histogram(card: Card) -> str:
+    """The scores of all pictures in bins of one width, as SVG; "" where all are equal.
+
+    The counts of an index, in bins of a quarter of an octave, are spread evenly inside their bins.
+    """
+    low, high = card.spectrum["minimum"][0].example.score, card.spectrum["maximum"][0].example.score
+    if not high > low:
+        return ""
+    unit = card.subject
+    borders, counts = unit.index.histogram(unit.eye.layer, unit.eye.unit)
+    below = np.concatenate([[0.0], np.cumsum(counts)]) / counts.sum()
+    clipped = np.clip(borders, low, high)
+    wanted = np.linspace(low, high, BINS + 1)
+    first = np.flatnonzero(np.diff(clipped) > 0)
+    share = np.diff(np.interp(wanted, clipped[[*first, first[-1] + 1]], below[[*first, first[-1] + 1]]))
+    share[0] += below[first[0]]  # exact zeros at the lower end have no width
+    share[-1] += 1 - below[first[-1] + 1]
+    x = [float(at) for at in np.repeat(wanted, 2)]
+    y = [0.0, *(float(100 * value) for value in np.repeat(share, 2)), 0.0]
+    marks = (Mark(card.statistics.mean, "mean"),)
+    return lines(
+        [Line("pictures", x, y)],
+        x_label="score",
+        y_label="percent of pictures",
+        marks=marks,
+        width=WIDTH,
+        height=HEIGHT,
+    )

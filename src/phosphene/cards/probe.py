@@ -1,0 +1,230 @@
+"""Cause or correlate? The strongest examples of a unit, changed so that one thing stays and another goes.
+
+    probe = ph.probe(model, "features.12:7", "photographs")
+    print(probe.sentence)
+
+A change keeps (r - blank) / (score - blank) of the activation: r with the change, blank on the neutral color. 1 is all
+of it, 0 as much as nothing. The number of a change is the median over the examples. Examples show what correlates with
+a unit (Olah et al. 2017); what survives a change was not needed, whatever all examples have in common.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from phosphene.cards.ask import Answer, answers, files
+from phosphene.cards.changes import CHANGES, Scene
+from phosphene.cards.config import ProbeConfig
+from phosphene.cards.patch import Patch, smallest_patch
+from phosphene.cards.percentile import share_below
+from phosphene.cards.subject import Unit, units
+from phosphene.cards.words import percent, sentence, verdict
+from phosphene.contact import contact_sheet
+from phosphene.errors import UsageError
+from phosphene.examples.example import Example
+from phosphene.examples.index import Index
+from phosphene.examples.scan import Scanned
+from phosphene.models import Model
+from phosphene.models.receptive import Box
+
+
+@dataclass(frozen=True)
+class Probed:
+    """An example under all changes. pixels: (c, h, w) as the network saw it. score: measured again. field: what the
+    unit sees at the place. changed: {change: (c, h, w)}; scores: {change: score}; kept: {change: share}."""
+
+    example: Example
+    pixels: Tensor
+    score: float
+    field: Box
+    patch: Patch
+    changed: dict[str, Tensor]
+    scores: dict[str, float]
+    kept: dict[str, float]
+
+    def data(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "key": self.example.key,
+            "score": self.example.score,
+            "position": self.example.position,
+            "size": list(self.pixels.shape[1:]),
+            "field": list(self.field),
+            "patch": list(self.patch.box),
+            "patch_kept": finite(self.patch.kept),
+            "changes": {name: {"score": self.scores[name], "kept": finite(self.kept[name])} for name in self.scores},
+        }
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the changes say of a unit. blank: its score on the neutral color. percentiles: {change: percent of the
+    data's pictures with a lower score than the changed ones have in the median}.
+
+    `kept(change)`, `sentence` and `data()` tell it; `save(folder)` writes a page; in a notebook it shows itself.
+    """
+
+    subject: Unit = field(repr=False, compare=False)
+    blank: float
+    keep: float
+    examples: tuple[Probed, ...]
+    percentiles: dict[str, float]
+    asked: tuple[Answer, ...] = ()
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The names of the changes."""
+        return tuple(self.examples[0].kept)
+
+    def kept(self, change: str) -> float:
+        """The median share of the activation that the examples keep under a change; NaN where none has any."""
+        shares = [one.kept[change] for one in self.examples if math.isfinite(one.kept[change])]
+        return median(shares) if shares else math.nan
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """{change: `kept(change)`}."""
+        return {name: self.kept(name) for name in self.changes}
+
+    @property
+    def sentence(self) -> str:
+        """The numbers and what follows from them."""
+        return sentence(self.shares)
+
+    @property
+    def verdict(self) -> str:
+        """What follows from the numbers: what the unit answers to."""
+        return verdict(self.shares)
+
+    def data(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "network": self.subject.eye.model.name,
+            "layer": self.subject.eye.layer,
+            "unit": self.subject.eye.unit,
+            "sentence": self.sentence,
+            "verdict": self.verdict,
+            "blank": self.blank,
+            "keep": self.keep,
+            "changes": {
+                name: {"kept": finite(self.kept(name)), "percentile": round(self.percentiles[name], 3)}
+                for name in self.changes
+            },
+            "examples": [one.data() for one in self.examples],
+            "asked": [one.data() for one in self.asked],
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Write FOLDER/index.html, a page that holds its pictures, and FOLDER/probe.json; returns the page."""
+        from phosphene.cards.probe_page import write_probe
+
+        return write_probe(self, folder)
+
+    def _repr_html_(self) -> str:
+        one = self.examples[0]
+        labels = [("as it is", "100%"), *((name, share(one.kept[name])) for name in one.kept)]
+        sheet = contact_sheet([one.pixels, *one.changed.values()], labels, columns=5)
+        buffer = BytesIO()
+        sheet.save(buffer, "PNG")
+        image = base64.b64encode(buffer.getvalue()).decode()
+        text = html.escape(f"{self.subject.eye.model.name} {self.subject.target}. {self.sentence}")
+        return f'<p>{text}</p><img style="max-width:100%" src="data:image/png;base64,{image}" alt="{text}">'
+
+
+def share(value: float) -> str:
+    """A share of the activation to read, or that there is none."""
+    return percent(value) if math.isfinite(value) else "-"
+
+
+def finite(value: float) -> float | None:
+    """A number for JSON, which knows no NaN."""
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def probed(unit: Unit, example: Example, picture: Tensor, blank: float, *, keep: float, seed: int) -> Probed:
+    """One example under all changes."""
+    place, eye = example.position, unit.eye
+    sees = unit.field(picture, place)
+    patch = smallest_patch(eye, picture, place, sees, unit.color, keep=keep)
+    scene = Scene(patch.box, unit.color, seed, example.key)
+    serving = [change for change in CHANGES if change.serves(picture.shape[0])]
+    changed = {change.name: change.make(picture, scene) for change in serving}
+    score = float(eye.look(picture[None])[0][0])
+    found = eye.look(torch.stack(list(changed.values())))[0].tolist()
+    scores = dict(zip(changed, found, strict=True))
+    gain = score - blank
+    kept = {name: (value - blank) / gain if gain > 0 else math.nan for name, value in scores.items()}
+    return Probed(example, picture, score, sees, patch, changed, scores, kept)
+
+
+def probe_unit(unit: Unit, config: ProbeConfig, *, asked: Sequence[tuple[str, Path]] = (), seed: int = 0) -> Probe:
+    """The probe of a unit whose examples are known. asked: (name, file) of hypotheses."""
+    layer, number = unit.eye.layer, unit.eye.unit
+    top = unit.index.top(layer, number, k=config.probed)
+    if not top:
+        raise UsageError(f"no examples of {unit.target} in the index")
+    pictures = unit.pictures(top)
+    first = pictures[top[0].key]
+    blank = float(unit.eye.look(unit.color.expand_as(first)[None])[0][0])
+    found = tuple(probed(unit, one, pictures[one.key], blank, keep=config.keep, seed=seed) for one in top)
+    ranks = {
+        name: 100 * share_below(unit.index, layer, number, median(one.scores[name] for one in found))
+        for name in found[0].scores
+    }
+    return Probe(unit, blank, config.keep, found, ranks, tuple(answers(unit, asked)))
+
+
+def probing(
+    model: Model,
+    target: str,
+    data: Any,
+    *,
+    index: Index | str | Path | None = None,
+    ask: Sequence[str | Path] = (),
+    config: ProbeConfig = ProbeConfig(),
+    seed: int = 0,
+    device: str = "auto",
+) -> Generator[Scanned | Probe, None, None]:
+    """The probes of one unit or several, each as soon as it is made; the progress of a scan comes before."""
+    asked = files(ask)
+    found = yield from units(
+        model, target, data, index=index, examples=config.probed, limit=config.limit, seed=seed, device=device
+    )
+    for unit in found:
+        yield probe_unit(unit, config, asked=asked, seed=seed)
+
+
+def probe(
+    model: Model,
+    target: str,
+    data: Any,
+    *,
+    index: Index | str | Path | None = None,
+    ask: Sequence[str | Path] = (),
+    config: ProbeConfig = ProbeConfig(),
+    seed: int = 0,
+    device: str = "auto",
+) -> Probe:
+    """What a unit needs of its strongest examples.
+
+    target: LAYER:7 or logit:NAME, one unit. data: the pictures, whatever `ph.scan` takes. index: an `Index` of them or
+    its folder; made when left out. ask: files or folders of pictures, your own hypotheses. seed: of the order of
+    shuffled pieces, and of `textures`. Raises UsageError for units, data and files that are not there,
+    IndexFileError for an index of another network.
+    """
+    steps = probing(model, target, data, index=index, ask=ask, config=config, seed=seed, device=device)
+    found = [step for step in steps if isinstance(step, Probe)]
+    if len(found) != 1:
+        raise UsageError(f"one unit at a time, got {len(found)} by {target!r}")
+    return found[0]

@@ -1,0 +1,152 @@
+"""The sections that tell a probe: the smallest patches, the changes, and the answers to the user's own pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from phosphene.cards.album import Album
+from phosphene.cards.changes import CHANGES
+from phosphene.cards.probe import Probe, Probed, share
+from phosphene.cards.sight import enlarged, outlined
+from phosphene.files import atomic_write
+from phosphene.reports import Page, Section, Table
+from phosphene.reports.chart import bars
+from phosphene.reports.embed import embedded
+from phosphene.reports.html import html
+
+CHART = 480  # pixels
+MOST_ASKED = 48  # pictures of --ask that are shown; the table has all
+MEANS = {change.name: change for change in CHANGES}
+CANNOT = (
+    "A change leaves the picture unnatural, and a unit may fail on that alone. A share above 100% means that the "
+    "change helps. What a unit needs is told for these examples: it may answer to other things for other reasons."
+)
+
+
+def patches(probe: Probe, album: Album) -> Section:
+    """The smallest patch of each example, marked and alone."""
+    figures = []
+    for one in probe.examples:
+        name = PurePosixPath(one.example.key).name
+        height, width = one.patch.size
+        area = height * width / (one.pixels.shape[1] * one.pixels.shape[2])
+        marked = outlined(one.pixels, one.patch.box)
+        figures.append(album.picture(marked, f"{name} with its patch outlined", (f"score {one.score:.4g}", name)))
+        words = (f"{share(one.patch.kept)} kept", f"{width} x {height} pixels, {100 * area:.2g}% of the picture")
+        near = enlarged(one.pixels, one.patch.box, probe.subject.color)
+        figures.append(album.picture(near, f"the patch of {name}, enlarged", words))
+    return Section(
+        "patch",
+        "What is enough",
+        text=(
+            f"The smallest patch of each picture that still keeps {share(probe.keep)} of the activation at its place, "
+            "found by cutting off whatever the unit misses least. All else is painted in the color that the network "
+            "holds to be nothing.",
+            "It shows what is enough. It cannot show what else would be: a unit may answer to several things in a "
+            "picture, and this is one of them.",
+        ),
+        figures=tuple(figures),
+        columns=6,
+    )
+
+
+def cause(probe: Probe, album: Album) -> Section:
+    """What remains of the activation under each change, in numbers."""
+    kept = [(name, 100 * probe.kept(name)) for name in probe.changes]
+    ranks = [(name, probe.percentiles[name]) for name in probe.changes]
+    charts = (
+        (kept, "activation kept, percent, median of the examples"),
+        (ranks, "pictures of the data with a lower score, percent"),
+    )
+    rows = tuple(
+        (
+            name,
+            MEANS[name].keeps,
+            MEANS[name].destroys,
+            share(probe.kept(name)),
+            *span(probe.examples, name),
+            f"{probe.percentiles[name]:.1f}%",
+        )
+        for name in probe.changes
+    )
+    return Section(
+        "cause",
+        "Cause or correlate?",
+        text=(
+            probe.sentence,
+            f"The {len(probe.examples)} strongest examples were changed so that one thing stays and another goes. What "
+            "the unit still answers to did not need what went, whatever the examples have in common. Kept is "
+            f"`(r - b) / (s - b)`: r the score with the change, s as it is, b that of plain gray ({probe.blank:.4g}). "
+            "The second chart and the last column say how many pictures of the data score lower than the changed ones.",
+        ),
+        note=CANNOT,
+        figures=tuple(
+            album.chart(bars(values, x_label=label, width=CHART), spoken(values)) for values, label in charts
+        ),
+        columns=2,
+        tables=(Table(("change", "keeps", "destroys", "kept", "least", "most", "data below"), rows),),
+    )
+
+
+def spoken(values: Sequence[tuple[str, float]]) -> str:
+    """A chart in words."""
+    return ", ".join(f"{name} {value:.0f}" for name, value in values)
+
+
+def changed(probe: Probe, album: Album) -> Section:
+    """The strongest example under each change."""
+    first = probe.examples[0]
+    figures = [album.picture(first.pixels, "the strongest example", ("as it is", "100%"))]
+    for name, pixels in first.changed.items():
+        figures.append(album.picture(pixels, f"the strongest example, {name}", (name, share(first.kept[name]))))
+    text = "The strongest example under each change, and what it keeps."
+    return Section("changes", "The changes", text=(text,), figures=tuple(figures), columns=6)
+
+
+def lead(probe: Probe) -> str:
+    """What stands below the title: the verdict."""
+    return f"Its strongest examples excite it by {probe.verdict}."
+
+
+def span(examples: Sequence[Probed], name: str) -> tuple[str, str]:
+    """The least and the most that an example keeps."""
+    shares = [one.kept[name] for one in examples if math.isfinite(one.kept[name])]
+    return (share(min(shares)), share(max(shares))) if shares else ("-", "-")
+
+
+def asked(probe: Probe, album: Album) -> Section:
+    """The user's own pictures, strongest first."""
+    ordered = sorted(probe.asked, key=lambda one: -one.score)
+    figures = tuple(
+        album.picture(one.pixels, one.name, (f"{one.percentile:.1f}% below", f"score {one.score:.4g}", one.name))
+        for one in ordered[:MOST_ASKED]
+    )
+    rows = tuple((one.name, f"{one.score:.4g}", f"{one.percentile:.1f}%") for one in ordered)
+    return Section(
+        "asked",
+        "Your own pictures",
+        text=("Where each picture stands among those of the data: the percentage of them with a lower score.",),
+        figures=figures,
+        columns=6,
+        tables=(Table(("picture", "score", "data below"), rows),),
+    )
+
+
+def sections(probe: Probe, album: Album) -> tuple[Section, ...]:
+    """All that a probe tells."""
+    own = (asked(probe, album),) if probe.asked else ()
+    return (cause(probe, album), patches(probe, album), changed(probe, album), *own)
+
+
+def write_probe(probe: Probe, folder: str | Path) -> Path:
+    """Write FOLDER/index.html and FOLDER/probe.json; returns the page."""
+    album, place, unit = Album(), Path(folder), probe.subject
+    told = sections(probe, album)
+    network = unit.eye.model.name
+    facts = (("network", network), ("unit", unit.target), ("pictures scanned", str(unit.index.images)))
+    page = Page(f"{unit.target} of {network}", (lead(probe),), told, facts)
+    atomic_write(place / "probe.json", (json.dumps(probe.data(), ensure_ascii=False, indent=1) + "\n").encode())
+    return atomic_write(place / "index.html", embedded(html(page), album.files).encode())
