@@ -26,8 +26,8 @@ from PIL import Image
 
 from phosphene.examples.config import ScanConfig
 from phosphene.examples.data import Pictures, open_data
-from phosphene.examples.feed import decoded
-from phosphene.examples.scan import AHEAD, Scan
+from phosphene.examples.feed import AHEAD, decoded
+from phosphene.examples.scan import Scan
 from phosphene.models import load, to_input
 
 NETWORK = "squeezenet1_1"

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,10 @@ from phosphene.engine.batching import find_device
 from phosphene.errors import PhospheneError
 from phosphene.examples.config import ScanConfig
 from phosphene.examples.data import Subset, encoded, fingerprint, open_data, places
-from phosphene.examples.feed import Decoded, decoded
+from phosphene.examples.feed import Decoded, batches
 from phosphene.examples.header import Covered, Header, IndexFileError, Kept, LayerHeader, ModelHeader, Skipped
 from phosphene.examples.index import Index, indexed
-from phosphene.examples.reading import read
+from phosphene.examples.reading import Read, lasting, read
 from phosphene.examples.store import exists
 from phosphene.examples.tally import Tally
 from phosphene.models import Model, to_input
@@ -35,7 +36,6 @@ from phosphene.models.receptive import measure
 from phosphene.models.tap import OUTPUT
 from phosphene.seeds import key as hashed
 
-AHEAD = 3  # batches of pictures that may wait, decoded, for the network
 DEFAULTS = ScanConfig()
 
 
@@ -89,7 +89,10 @@ class Scan:
         if earlier is not None:
             self._resume(earlier)
         self.found = self.done - self.first
+        self._lasting = lasting(self.model, self.names)
         self._stopped = False
+        self._counted: Future[None] = Future()  # of the last batch
+        self._counted.set_result(None)
 
     def stop(self) -> None:
         """End after the current batch."""
@@ -98,26 +101,21 @@ class Scan:
     def __iter__(self) -> Iterator[Scanned]:
         saved = time.monotonic()
         whole = self.config.whole
-        size = 1 if whole else self.config.batch
-        feed = decoded(
+        feed = batches(
             self.data,
             range(self.done, self.end),
             lambda picture: to_input(picture, self.model.picture_spec, whole=whole),
+            size=1 if whole else self.config.batch,
             workers=self.config.workers,
-            ahead=max(AHEAD * size, AHEAD * 4),
+            layout=self.model.memory_format,
         )
-        batch: list[Decoded] = []
-        try:
-            for one in feed:
-                if one.pixels is None:
+        with closing(feed), ThreadPoolExecutor(1, thread_name_prefix="tally") as aside:
+            for batch in feed:
+                for one in batch.skipped:
                     self._skip(one.key, one.why)
-                else:
-                    batch.append(one)
-                if len(batch) < size and one.number + 1 < self.end:
-                    continue
-                if batch:
-                    self._take(batch, size)
-                batch, self.done = [], one.number + 1
+                if batch.pixels is not None:
+                    self._take(batch.pictures, batch.pixels, aside)
+                self.done = batch.end
                 yield Scanned(self.done - self.first, self.end - self.first, self.found, self.header.skipped.count)
                 if self._stopped:
                     break
@@ -125,13 +123,12 @@ class Scan:
                 if self.out is not None and every and time.monotonic() - saved > every and self.done < self.end:
                     self.index().save(self.out)
                     saved = time.monotonic()
-        finally:
-            feed.close()  # type: ignore[attr-defined]
         if self.out is not None:
             self.index().save(self.out)
 
     def index(self) -> Index:
         """What was found in the pictures so far. Raises PhospheneError when none could be read."""
+        self._counted.result()
         covered = Covered(self.print, len(self.data), ((self.first, self.done),) if self.done > self.first else ())
         header = replace(self.header, covered=(covered,))
         if not self.tally.count and self.done == self.end > self.first:
@@ -139,21 +136,22 @@ class Scan:
             raise PhospheneError(f"none of {header.skipped.count} pictures can be read; the first: {key}: {why}")
         return indexed(header, self.tally, self.data.key, data=self.data)
 
-    def _take(self, batch: Sequence[Decoded], size: int) -> None:
-        """Show the network a batch, filled up with black, and add what it says to the tally."""
-        pixels = [one.pixels for one in batch if one.pixels is not None]
-        blank = [torch.zeros_like(pixels[0])] * (size - len(pixels))
-        hashes = np.array([hashed(0, encoded(one.key).hex(), "sample") for one in batch], np.int64)
-        numbers = np.array([one.number for one in batch], np.int64)
-        x: Tensor = torch.cat([*pixels, *blank]).to(self.device)
+    def _take(self, pictures: Sequence[Decoded], pixels: Tensor, aside: Executor) -> None:
+        """Show the network a batch; what it says is added to the tally aside, while the network sees the next one."""
         with exact_arithmetic():
-            seen = read(self.model, x, len(batch), self.columns, self.tally, self.tally.sample.enters(hashes))
+            seen = read(self.model, pixels.to(self.device), len(pictures), self.columns, self._lasting, aside)
         for row, layer in seen.faults.items():
-            self._skip(batch[row].key, f"the response of {layer} is no number, or too large to be one")
-        sound = np.array([row for row in range(len(batch)) if row not in seen.faults], np.int64)
-        if len(sound):
-            classes = [batch[row].group if self.config.classes else None for row in sound]
-            self.tally.add(seen.scores[sound], seen.places[sound], numbers[sound], hashes[sound], classes)
+            self._skip(pictures[row].key, f"the response of {layer} is no number, or too large to be one")
+        self._counted.result()
+        self._counted = aside.submit(self._count, pictures, seen)
+
+    def _count(self, pictures: Sequence[Decoded], seen: Read) -> None:
+        sound = [row for row in range(len(pictures)) if row not in seen.faults]
+        kept = [pictures[row] for row in sound]
+        hashes = np.array([hashed(0, encoded(one.key).hex(), "sample") for one in kept], np.int64)
+        numbers = np.array([one.number for one in kept], np.int64)
+        classes = [one.group if self.config.classes else None for one in kept]
+        self.tally.add(seen.scores[sound], seen.places()[sound], numbers, hashes, classes)
 
     def _skip(self, key: str, why: str) -> None:
         self.header = replace(self.header, skipped=self.header.skipped.joined(Skipped(1, ((key, why),))))
