@@ -24,6 +24,7 @@ import torch
 from common import describe, machine, peak_rss_mib, table, write_section
 from PIL import Image
 
+from phosphene.cli.allocator import keep_freed_memory
 from phosphene.examples.config import ScanConfig
 from phosphene.examples.data import Pictures, open_data
 from phosphene.examples.feed import AHEAD, decoded
@@ -169,6 +170,7 @@ def main() -> None:
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    keep_freed_memory()  # as the command does
     if given.memory_of:
         memory_of(given.pictures, given.memory_of)
         return
