@@ -117,12 +117,12 @@ def test_a_stopped_scan_goes_on_to_the_same_index(
     found: Index, photographs: Path, network: Model, tmp_path: Path, content: Content
 ) -> None:
     for _ in range(3):
-        work = Scan(network, photographs, layers=LAYERS, config=SMALL, out=tmp_path / "index")
+        work = Scan(network, photographs, layers=LAYERS, config=SMALL).kept_in(tmp_path / "index")
         for event in work:
             if event.done - event.found >= 16:
                 work.stop()
     assert work.found == 32
-    for event in Scan(network, photographs, layers=LAYERS, config=SMALL, out=tmp_path / "index"):
+    for event in Scan(network, photographs, layers=LAYERS, config=SMALL).kept_in(tmp_path / "index"):
         assert event.found == 48
     assert content(Index.load(tmp_path / "index")) == content(found)
 

@@ -2,8 +2,8 @@
 
 Threads decode, the network reads, the tally keeps. Batches have one fixed shape, the last one filled up with black,
 because kernels round differently for other shapes: so a score depends on its picture alone, and neither on sharding
-nor on interruption. `Scan` is an iterator of `Scanned`; `scan` is the loop around it. With `out` the index is written
-there every so often, and a scan that finds its own unfinished index there goes on where that ends.
+nor on interruption. `Scan` is an iterator of `Scanned`; `scan` is the loop around it. `kept_in` a folder, the index is
+written there every so often, and a scan that finds its own unfinished index there goes on where that ends.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -52,9 +52,8 @@ class Scanned:
 class Scan:
     """A scan that yields `Scanned` after each batch; `index()` is what was found so far.
 
-    model: any `Model`. data: whatever `open_data` takes. layers: names or aliases; all blocks and the output when left
-    out. out: folder of the index, which is resumed where it is unfinished. fresh: start over even so. seed: of
-    `textures`. Raises UsageError for empty data and unknown layers, IndexFileError when `out` holds another scan.
+    model: any `Model`. data: whatever `open_data` takes. seed: of `textures`. layers: names or aliases; all blocks and
+    the output when left out. Raises UsageError for empty data and unknown layers.
     """
 
     def __init__(
@@ -62,14 +61,13 @@ class Scan:
         model: Model,
         data: Any,
         *,
-        layers: Sequence[str] | None = None,
-        config: ScanConfig = DEFAULTS,
-        out: str | Path | None = None,
-        fresh: bool = False,
         device: str = "auto",
         seed: int = 0,
+        layers: Sequence[str] | None = None,
+        config: ScanConfig = DEFAULTS,
     ) -> None:
-        self.config, self.out = config, Path(out) if out is not None else None
+        self.config = config
+        self.out: Path | None = None
         self.device = find_device(device)
         names = [model.find_layer(name).name for name in layers] if layers else [*blocks(model), OUTPUT]
         self.names = [name for name in model.layers if name in set(names)]
@@ -82,17 +80,24 @@ class Scan:
         if self.model is not model:
             self.model.memory_format = layout
         self.columns = self._columns(model)
-        earlier = self._earlier(model) if not fresh else None
-        self.header = earlier.header if earlier is not None else self._header(model)
+        self.header = self._header(model)
         self.tally = Tally.empty(self._units(), k=config.top, sample=config.sample)
         self.done = self.first
-        if earlier is not None:
-            self._resume(earlier)
-        self.found = self.done - self.first
+        self.found = 0
         self._lasting = lasting(self.model, self.names)
         self._stopped = False
         self._counted: Future[None] = Future()  # of the last batch
         self._counted.set_result(None)
+
+    def kept_in(self, out: str | Path, *, fresh: bool = False) -> Self:
+        """The same, its index written to the folder `out`: it goes on where an unfinished index there ends.
+
+        fresh: it starts over even so. Raises IndexFileError when `out` holds another scan.
+        """
+        self.out = Path(out)
+        if not fresh and exists(self.out):
+            self._resume(self._earlier(self.out))
+        return self
 
     def stop(self) -> None:
         """End after the current batch."""
@@ -174,14 +179,13 @@ class Scan:
         absent = tuple(sorted(getattr(self.data, "absent", ()))) if self.first == 0 else ()  # one shard tells of them
         return Header(ModelHeader.of(model), layers, Kept.of(self.config), skipped=Skipped(len(absent), absent))
 
-    def _earlier(self, model: Model) -> Index | None:
-        """The unfinished index of this scan in `out`, if there is one."""
-        if self.out is None or not exists(self.out):
-            return None
-        where = f"index '{self.out}'"
+    def _earlier(self, out: Path) -> Index:
+        """The unfinished index of this scan in `out`."""
+        where = f"index '{out}'"
         hint = "choose another --out, or start over with --fresh"
         try:
-            index = Index.load(self.out, model=model)
+            index = Index.load(out)
+            index.header.model.check(self.header.model, where)
         except IndexFileError as error:
             raise IndexFileError(f"{error}; {hint}") from None
         header = index.header
@@ -195,11 +199,12 @@ class Scan:
 
     def _resume(self, earlier: Index) -> None:
         """Go on where an index ends."""
-        header = earlier.header
+        self.header = header = earlier.header
         numbers = places(self.data, header.keys)
         old = np.arange(len(header.keys), dtype=np.int64)
         self.tally = earlier.tally.renumbered(old, np.array([numbers[key] for key in header.keys], np.int64))
         self.done = next((end for one in header.covered for _, end in one.ranges), self.first)
+        self.found = self.done - self.first
 
 
 def scan(
@@ -215,9 +220,12 @@ def scan(
 ) -> Index:
     """The index of a data set: for every unit of the layers its highest and lowest examples and its statistics.
 
-    As `Scan`, carried out at once. Raises PhospheneError when no picture can be read.
+    As `Scan`, carried out at once. out: folder of the index, which is resumed where it is unfinished. fresh: start over
+    even so. Raises PhospheneError when no picture can be read.
     """
-    work = Scan(model, data, layers=layers, config=config, out=out, fresh=fresh, device=device, seed=seed)
+    work = Scan(model, data, layers=layers, config=config, device=device, seed=seed)
+    if out is not None:
+        work.kept_in(out, fresh=fresh)
     for _ in work:
         pass
     return work.index()
