@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from phosphene.errors import MediaError, UsageError
+from phosphene.errors import MediaError, PhospheneError, UsageError
 from phosphene.examples.config import ScanConfig
 from phosphene.examples.data import Subset, fingerprint, item, open_data, places
 from phosphene.examples.folder import Folder
@@ -201,12 +201,52 @@ def test_hugging_face_without_its_library_says_what_to_install() -> None:
     assert 'pip install "phosphene[datasets]"' in done.stderr
 
 
-def test_a_hugging_face_folder_is_a_data_set(tmp_path: Path) -> None:
-    pytest.importorskip("datasets")
-    for name in ("x", "y"):
-        (tmp_path / "tree" / "train" / name).mkdir(parents=True)
-        (tmp_path / "tree" / "train" / name / "0.png").write_bytes(encoded())
-    data = hugging_face(str(tmp_path / "tree"))
-    assert [item(data, i)[1] for i in range(len(data))] == ["x", "y"]
-    with pytest.raises(UsageError, match="names a data set"):
-        hugging_face("")
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder of pictures in splits and classes, and the library without a network or a cache of the user's."""
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    for split, names in (("train", "xy"), ("test", "x")):
+        for name in names:
+            (tmp_path / "tree" / split / name).mkdir(parents=True)
+            (tmp_path / "tree" / split / name / "0.png").write_bytes(encoded())
+    return tmp_path
+
+
+def test_a_folder_of_hugging_face_is_a_data_set(hub: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (hub / "tree" / "train" / "y" / "bad.png").write_bytes(b"no")
+    (hub / "tree" / "train" / "y" / "bomb.png").write_bytes(bomb())
+    data = open_data(f"hf:{hub / 'tree'}")
+    assert [data.key(i) for i in (0, 3)] == ["tree:train/000000000", "tree:train/000000003"]  # no paths of a machine
+    assert [item(data, i)[1] for i in (0, 1)] == ["x", "y"]
+    for number, why in ((2, "'tree:train/000000002': not a PNG"), (3, "megapixels")):
+        with pytest.raises(MediaError, match=why):
+            data.load(number)
+    assert len(open_data(f"hf:{hub / 'tree'}:test")) == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_saved_data_set_of_hugging_face_is_read_with_its_own_columns(hub: Path, tiny_model: Model) -> None:
+    import datasets
+
+    columns = datasets.Features({"scan": datasets.Image(), "kind": datasets.ClassLabel(names=["p", "q"])})
+    rows = {"scan": [{"bytes": encoded(), "path": None}, None], "kind": [1, 0]}
+    datasets.Dataset.from_dict(rows, features=columns).save_to_disk(str(hub / "saved"))
+    index = scan(tiny_model, f"hf:{hub / 'saved'}", layers=["features.0"])
+    assert index.header.classes == ("q",)
+    assert index.skipped == (("saved/000000001", "there is none in its row"),)
+    with pytest.raises(UsageError, match="without splits"):
+        hugging_face(f"{hub / 'saved'}:train")
+
+
+def test_what_is_no_data_set_of_hugging_face_is_refused_in_one_line(hub: Path) -> None:
+    (hub / "table").mkdir()
+    (hub / "table" / "a.csv").write_text("a,b\n1,2\n")
+    for source, message in (
+        ("", "names a data set"), (str(hub / "table"), "no column of pictures; its columns are a, b"),
+        (f"{hub / 'tree'}:noon", "Unknown split"), (str(hub / "nowhere"), "cannot open hf:"),
+    ):  # fmt: skip
+        with pytest.raises(PhospheneError, match=message) as error:
+            hugging_face(source)
+        assert "\n" not in str(error.value)

@@ -75,7 +75,7 @@ def scan(
         told(screen, "phosphene scan", "--data DIR")
     network = opened.open(model or DEFAULT_MODEL)
     names = [name.strip() for name in layers.split(",")] if layers else None
-    work = Scan(network, data, layers=names, config=config, out=out, fresh=fresh, device=device, seed=seed)
+    work = Scan(network, data, layers=names, config=config, device=device, seed=seed).kept_in(out, fresh=fresh)
     ensure_folder(out)
     total = work.end - work.first
     again = f", {work.found} of them done" if work.found else ""

@@ -28,13 +28,15 @@ def digits(values: NDArray[np.float64], form: tuple[int, int]) -> Digits:
     """The digits (..., n) of values that are finite and, squares apart, at most `LARGEST`."""
     low, count = form
     rest, sign = np.abs(values), np.sign(values).astype(np.int64)
-    out = np.empty((*values.shape, count), np.int64)
+    out = np.zeros((count, *values.shape), np.int64)
     for place in reversed(range(count)):
         weight = 2.0 ** (low + DIGIT_BITS * place)
+        if place and rest.max(initial=0.0) < weight:
+            continue  # all zeros, as the first digit is for all but huge scores
         digit = np.floor(rest / weight) if place else np.rint(rest / weight)
         rest = rest - digit * weight  # exact: of one sign, and a multiple of the last bit of `rest`
-        out[..., place] = digit.astype(np.int64) * sign
-    return out
+        out[place] = digit.astype(np.int64) * sign
+    return np.moveaxis(out, 0, -1)
 
 
 def exact(sums: Digits, form: tuple[int, int]) -> list[Fraction]:

@@ -18,12 +18,12 @@ BINS = 2 * SIDE + 1
 ZERO = SIDE  # the bin of exact zeros
 
 
-def bins(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+def bins(scores: NDArray[np.float32]) -> NDArray[np.int32]:
     """The bin of each score (any shape); scores must be finite."""
-    bits = np.abs(scores).view(np.int32).astype(np.int64)
+    bits = np.abs(scores).view(np.int32)
     step = (bits >> (MANTISSA_BITS - PER_OCTAVE_BITS)) - ((BIAS + LOWEST) << PER_OCTAVE_BITS)
     step = np.clip(step, 0, SIDE - 1) + 1
-    return np.asarray(ZERO + np.sign(scores).astype(np.int64) * step)
+    return np.asarray(ZERO + np.sign(scores).astype(np.int32) * step)
 
 
 def edges() -> NDArray[np.float64]:

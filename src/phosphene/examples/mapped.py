@@ -54,11 +54,7 @@ class Mapped:
 
     def item(self, index: int) -> tuple[Image.Image, str | None]:
         """The picture as RGB, and the name of its class. Raises MediaError for whatever the data set raises."""
-        try:
-            given = self.dataset[range(len(self))[index]]
-        except Exception as error:  # a data set of someone else's: damaged files make it raise anything
-            raise MediaError(f"cannot read picture '{self.key(index)}': {type(error).__name__}: {error}") from error
-        picture, label = self._parts(given)
+        picture, label = self._row(index)
         if not isinstance(picture, Image.Image):
             raise UsageError(
                 f"the items of a data set must be PIL pictures, got {type(picture).__name__}; leave its transform out"
@@ -68,7 +64,12 @@ class Mapped:
         except OSError as error:  # Pillow decodes late
             raise MediaError(f"cannot read picture '{self.key(index)}': {error}") from error
 
-    def _parts(self, given: Any) -> tuple[Any, Any]:
+    def _row(self, index: int) -> tuple[Any, Any]:
+        """What the data set gives as picture and as label."""
+        try:
+            given = self.dataset[range(len(self))[index]]
+        except Exception as error:  # a data set of someone else's: damaged files make it raise anything
+            raise MediaError(f"cannot read picture '{self.key(index)}': {type(error).__name__}: {error}") from error
         if isinstance(given, Mapping):
             return given.get(self._names[0]), given.get(self._names[1])
         if isinstance(given, (tuple, list)) and given:

@@ -41,13 +41,10 @@ class Ranked:
             np.full((units, k, 2), NOWHERE, np.int16),
         )
 
-    def enters(self, scores: Scores, units: slice) -> NDArray[np.bool_]:
-        """Which of the scores (b, n) of some units are among their best so far. A tie is not: it comes later."""
-        return np.asarray(self.sign * scores > self.sign * self.scores[units, -1])
-
     def add(self, scores: Scores, numbers: Numbers, places: Places) -> None:
         """Take in the scores (b, units) of pictures whose numbers (b,) are larger than all before; in place."""
-        changed = np.flatnonzero(self.enters(scores, slice(None)).any(0))
+        enters = self.sign * scores > self.sign * self.scores[:, -1]  # a tie does not: it comes later
+        changed = np.flatnonzero(enters.any(0))
         if not len(changed):
             return
         new = np.broadcast_to(numbers, (len(changed), len(numbers)))
@@ -60,10 +57,12 @@ class Ranked:
 
     def merged(self, other: Self) -> Self:
         """The best of both, whose numbers must mean the same pictures."""
+        numbers = np.concatenate([self.numbers, other.numbers], 1)
+        order = np.argsort(numbers, axis=1)
         kept = self._best(
-            np.concatenate([self.scores, other.scores], 1),
-            np.concatenate([self.numbers, other.numbers], 1),
-            np.concatenate([self.places, other.places], 1),
+            np.take_along_axis(np.concatenate([self.scores, other.scores], 1), order, 1),
+            np.take_along_axis(numbers, order, 1),
+            np.take_along_axis(np.concatenate([self.places, other.places], 1), order[..., None], 1),
         )
         return replace(self, scores=kept[0], numbers=kept[1], places=kept[2])
 
@@ -72,8 +71,8 @@ class Ranked:
         return replace(self, numbers=renumber(self.numbers, old, new))
 
     def _best(self, scores: Scores, numbers: Numbers, places: Places) -> tuple[Scores, Numbers, Places]:
-        k = self.scores.shape[1]
-        order = np.lexsort((places[..., 1], places[..., 0], numbers, -self.sign * scores))[:, :k]
+        """The k best of candidates (units, n), among which equal scores are in the order of their numbers."""
+        order = np.argsort(-self.sign * scores, axis=1, kind="stable")[:, : self.scores.shape[1]]
         return (
             np.take_along_axis(scores, order, 1),
             np.take_along_axis(numbers, order, 1),

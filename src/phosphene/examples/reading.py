@@ -1,87 +1,116 @@
 """Scores and positions out of one batch: what passes by in the network is reduced on the spot, nothing is copied.
 
-A score is the largest response of a unit over positions, its position the first place where it stands. Positions cost
-more than scores, so they are looked up for those examples only that the tally may keep.
+A score is the largest response of a unit over positions, its position the first place where it stands. Both come out
+of one pass over a map: on a CPU that of adaptive pooling to one place, which reads channels-last maps as they lie and
+is faster than a maximum alone; a maximum with its place reads them with strides, nine times as long.
+
+A map that the network does not overwrite is reduced by another thread while the network goes on. Which maps those are,
+PyTorch's version counters say: every operation in place raises that of its tensor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import adaptive_max_pool2d
 
 from phosphene.examples.exact import LARGEST
 from phosphene.examples.ranked import NOWHERE, Places, Scores
-from phosphene.examples.tally import Tally
 from phosphene.models import Layer, Model
 
-GATHERED = 1 << 22  # values copied at once while positions are looked up: 16 MB
-FULL = 0.1  # share of a picture's units from which one pass over all of them is faster than picking
+
+@dataclass(frozen=True)
+class Peaks:
+    """Of a layer for each picture and unit: largest (b, c), and flat (b, c), where in a row of all positions it first
+    stands; None without space. width of a row of the map; front: positions before it (tokens that have no place)."""
+
+    largest: Tensor
+    flat: Tensor | None = None
+    width: int = 1
+    front: int = 0
+
+    def places(self) -> Places:
+        """(b, c, 2) y, x on the layer's map."""
+        places = np.full((*self.largest.shape, 2), NOWHERE, np.int16)
+        if self.flat is not None:
+            grid = self.flat.cpu().numpy().astype(np.int32) - self.front
+            places[..., 0] = y = grid // self.width
+            places[..., 1] = grid - y * self.width
+            places[grid < 0] = NOWHERE
+        return places
 
 
 @dataclass(frozen=True)
 class Read:
-    """scores (b, units), places (b, units, 2); faults: {row: layer whose response is no number}."""
+    """scores (b, units) of a batch; faults: {row: layer whose response is no number}; peaks: of each layer."""
 
     scores: Scores
-    places: Places
     faults: Mapping[int, str]
+    peaks: tuple[Peaks, ...]
+
+    def places(self) -> Places:
+        """(b, units, 2) where the scores stand; apart, because it need not be done before the next batch."""
+        return np.concatenate([one.places() for one in self.peaks], 1)
 
 
 def read(
-    model: Model, pictures: Tensor, rows: int, columns: Mapping[str, slice], tally: Tally, sampled: NDArray[np.bool_]
+    model: Model, pictures: Tensor, rows: int, columns: Mapping[str, slice], lasts: Collection[str], aside: Executor
 ) -> Read:
-    """Scores of the first `rows` of pictures (b, c, h, w); columns: where the units of each layer stand.
+    """Scores of the first `rows` of pictures (b, c, h, w).
 
-    sampled: (rows,) the pictures that may be in the sample.
+    columns: where the units of each layer stand. lasts: the layers that `lasting` gave; `aside` reduces their maps.
     """
 
-    def reduced(layer: Layer, value: Tensor) -> tuple[Scores, Places]:
-        value = value[:rows].float()
-        scores = value.amax(tuple(range(2, value.dim()))) if value.dim() > 2 else value
-        found = scores.cpu().numpy() + np.float32(0)  # -0 becomes 0, which it equals
-        places = np.full((*found.shape, 2), NOWHERE, np.int16)
-        if value.dim() > 2:
-            wanted = tally.wanted(found, sampled, columns[layer.name])
-            at = np.nonzero(wanted)
-            places[at] = _on_grid(_largest(value, wanted)[at], value, layer)
-        return found, places
+    def reduced(layer: Layer, value: Tensor) -> Callable[[], Peaks]:
+        if layer.name in lasts:
+            return aside.submit(peaks, value[:rows], layer).result
+        found = peaks(value[:rows], layer)
+        return lambda: found
 
     with torch.inference_mode():
         seen = model.readings(pictures, list(columns), reduced)
-    scores = np.concatenate([seen[name][0] for name in columns], 1)
-    places = np.concatenate([seen[name][1] for name in columns], 1)
+    every = tuple(seen[name]() for name in columns)
+    scores = torch.cat([one.largest for one in every], 1).cpu().numpy() + np.float32(0)  # -0 becomes 0, its equal
     faults = {}
-    for row in np.flatnonzero(~(np.abs(scores) <= LARGEST).all(1)):
-        unit = int(np.flatnonzero(~(np.abs(scores[row]) <= LARGEST))[0])
-        faults[int(row)] = next(name for name, units in columns.items() if units.start <= unit < units.stop)
-    return Read(scores, places, faults)
+    for row, unit in reversed(np.argwhere(~(np.abs(scores) <= LARGEST)).tolist()):
+        faults[row] = next(name for name, units in columns.items() if units.start <= unit < units.stop)
+    return Read(scores, faults, every)
 
 
-def _largest(value: Tensor, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(b, c) where, in a row of all positions, the largest response in value (b, c, *space) stands first; 0 unasked."""
-    flat = np.zeros(wanted.shape, np.int64)
-    full = wanted.mean(1) > FULL
-    if full.any():
-        flat[full] = value[torch.from_numpy(np.flatnonzero(full)).to(value.device)].flatten(2).argmax(2).cpu().numpy()
-    rows, units = np.nonzero(wanted & ~full[:, None])
-    step = max(1, GATHERED // value[0, 0].numel())
-    for start in range(0, len(rows), step):
-        at = rows[start : start + step], units[start : start + step]
-        picked = value[torch.from_numpy(at[0]).to(value.device), torch.from_numpy(at[1]).to(value.device)]
-        flat[at] = picked.flatten(1).argmax(1).cpu().numpy()
-    return flat
+def peaks(value: Tensor, layer: Layer) -> Peaks:
+    """The peaks of value (b, c, *space), the activations of a layer."""
+    if value.dim() < 3:
+        return Peaks(value.float().clone())
+    width, front = value.shape[-1], 0
+    if value.dim() == 3 and layer.tokens is not None:
+        front, _, width = layer.tokens
+    with torch.inference_mode():
+        maps = value.float()
+        if maps.device.type != "cpu" or maps.dim() > 4:
+            row = maps.flatten(2)
+            flat = row.argmax(2, keepdim=True)
+            largest = row.gather(2, flat)
+        else:
+            maps = maps if maps.dim() == 4 else maps.unsqueeze(2)
+            largest, flat = adaptive_max_pool2d(maps, 1, return_indices=True)
+    return Peaks(largest.flatten(1), flat.flatten(1), width, front)
 
 
-def _on_grid(flat: NDArray[np.int64], value: Tensor, layer: Layer) -> Places:
-    """(n, 2) places y, x of n positions in the space of value (b, c, *space)."""
-    if value.dim() == 3:  # tokens: some stand before the grid and have no place
-        front, _, width = layer.tokens or (0, 1, value.shape[2])
-        y, x = np.divmod(flat - front, width)
-        return np.where((flat >= front)[:, None], np.stack([y, x], 1), NOWHERE).astype(np.int16)
-    y, x = np.divmod(flat, value.shape[-1])
-    return np.stack([y, x], 1).astype(np.int16)
+def lasting(model: Model, layers: Collection[str]) -> frozenset[str]:
+    """The layers with maps that nothing overwrites before the network is done; none on other devices than a CPU."""
+    spec = model.picture_spec
+    blank = torch.zeros((1, spec.channels, *spec.size))
+
+    def noted(layer: Layer, value: Tensor) -> tuple[Tensor, int]:
+        return value, value._version
+
+    if next(model.net.parameters(), blank).device.type != "cpu":
+        return frozenset()
+    with torch.no_grad():  # in inference mode nothing is counted
+        seen = model.readings(blank, layers, noted)
+    return frozenset(name for name, (value, before) in seen.items() if value.dim() > 2 and value._version == before)

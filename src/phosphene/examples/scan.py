@@ -2,18 +2,19 @@
 
 Threads decode, the network reads, the tally keeps. Batches have one fixed shape, the last one filled up with black,
 because kernels round differently for other shapes: so a score depends on its picture alone, and neither on sharding
-nor on interruption. `Scan` is an iterator of `Scanned`; `scan` is the loop around it. With `out` the index is written
-there every so often, and a scan that finds its own unfinished index there goes on where that ends.
+nor on interruption. `Scan` is an iterator of `Scanned`; `scan` is the loop around it. `kept_in` a folder, the index is
+written there every so often, and a scan that finds its own unfinished index there goes on where that ends.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -23,10 +24,10 @@ from phosphene.engine.batching import find_device
 from phosphene.errors import PhospheneError
 from phosphene.examples.config import ScanConfig
 from phosphene.examples.data import Subset, encoded, fingerprint, open_data, places
-from phosphene.examples.feed import Decoded, decoded
+from phosphene.examples.feed import Decoded, batches
 from phosphene.examples.header import Covered, Header, IndexFileError, Kept, LayerHeader, ModelHeader, Skipped
 from phosphene.examples.index import Index, indexed
-from phosphene.examples.reading import read
+from phosphene.examples.reading import Read, lasting, read
 from phosphene.examples.store import exists
 from phosphene.examples.tally import Tally
 from phosphene.models import Model, to_input
@@ -35,7 +36,6 @@ from phosphene.models.receptive import measure
 from phosphene.models.tap import OUTPUT
 from phosphene.seeds import key as hashed
 
-AHEAD = 3  # batches of pictures that may wait, decoded, for the network
 DEFAULTS = ScanConfig()
 
 
@@ -52,9 +52,8 @@ class Scanned:
 class Scan:
     """A scan that yields `Scanned` after each batch; `index()` is what was found so far.
 
-    model: any `Model`. data: whatever `open_data` takes. layers: names or aliases; all blocks and the output when left
-    out. out: folder of the index, which is resumed where it is unfinished. fresh: start over even so. seed: of
-    `textures`. Raises UsageError for empty data and unknown layers, IndexFileError when `out` holds another scan.
+    model: any `Model`. data: whatever `open_data` takes. seed: of `textures`. layers: names or aliases; all blocks and
+    the output when left out. Raises UsageError for empty data and unknown layers.
     """
 
     def __init__(
@@ -62,14 +61,13 @@ class Scan:
         model: Model,
         data: Any,
         *,
-        layers: Sequence[str] | None = None,
-        config: ScanConfig = DEFAULTS,
-        out: str | Path | None = None,
-        fresh: bool = False,
         device: str = "auto",
         seed: int = 0,
+        layers: Sequence[str] | None = None,
+        config: ScanConfig = DEFAULTS,
     ) -> None:
-        self.config, self.out = config, Path(out) if out is not None else None
+        self.config = config
+        self.out: Path | None = None
         self.device = find_device(device)
         names = [model.find_layer(name).name for name in layers] if layers else [*blocks(model), OUTPUT]
         self.names = [name for name in model.layers if name in set(names)]
@@ -82,14 +80,24 @@ class Scan:
         if self.model is not model:
             self.model.memory_format = layout
         self.columns = self._columns(model)
-        earlier = self._earlier(model) if not fresh else None
-        self.header = earlier.header if earlier is not None else self._header(model)
+        self.header = self._header(model)
         self.tally = Tally.empty(self._units(), k=config.top, sample=config.sample)
         self.done = self.first
-        if earlier is not None:
-            self._resume(earlier)
-        self.found = self.done - self.first
+        self.found = 0
+        self._lasting = lasting(self.model, self.names)
         self._stopped = False
+        self._counted: Future[None] = Future()  # of the last batch
+        self._counted.set_result(None)
+
+    def kept_in(self, out: str | Path, *, fresh: bool = False) -> Self:
+        """The same, its index written to the folder `out`: it goes on where an unfinished index there ends.
+
+        fresh: it starts over even so. Raises IndexFileError when `out` holds another scan.
+        """
+        self.out = Path(out)
+        if not fresh and exists(self.out):
+            self._resume(self._earlier(self.out))
+        return self
 
     def stop(self) -> None:
         """End after the current batch."""
@@ -98,26 +106,21 @@ class Scan:
     def __iter__(self) -> Iterator[Scanned]:
         saved = time.monotonic()
         whole = self.config.whole
-        size = 1 if whole else self.config.batch
-        feed = decoded(
+        feed = batches(
             self.data,
             range(self.done, self.end),
             lambda picture: to_input(picture, self.model.picture_spec, whole=whole),
+            size=1 if whole else self.config.batch,
             workers=self.config.workers,
-            ahead=max(AHEAD * size, AHEAD * 4),
+            layout=self.model.memory_format,
         )
-        batch: list[Decoded] = []
-        try:
-            for one in feed:
-                if one.pixels is None:
+        with closing(feed), ThreadPoolExecutor(1, thread_name_prefix="tally") as aside:
+            for batch in feed:
+                for one in batch.skipped:
                     self._skip(one.key, one.why)
-                else:
-                    batch.append(one)
-                if len(batch) < size and one.number + 1 < self.end:
-                    continue
-                if batch:
-                    self._take(batch, size)
-                batch, self.done = [], one.number + 1
+                if batch.pixels is not None:
+                    self._take(batch.pictures, batch.pixels, aside)
+                self.done = batch.end
                 yield Scanned(self.done - self.first, self.end - self.first, self.found, self.header.skipped.count)
                 if self._stopped:
                     break
@@ -125,13 +128,12 @@ class Scan:
                 if self.out is not None and every and time.monotonic() - saved > every and self.done < self.end:
                     self.index().save(self.out)
                     saved = time.monotonic()
-        finally:
-            feed.close()  # type: ignore[attr-defined]
         if self.out is not None:
             self.index().save(self.out)
 
     def index(self) -> Index:
         """What was found in the pictures so far. Raises PhospheneError when none could be read."""
+        self._counted.result()
         covered = Covered(self.print, len(self.data), ((self.first, self.done),) if self.done > self.first else ())
         header = replace(self.header, covered=(covered,))
         if not self.tally.count and self.done == self.end > self.first:
@@ -139,21 +141,22 @@ class Scan:
             raise PhospheneError(f"none of {header.skipped.count} pictures can be read; the first: {key}: {why}")
         return indexed(header, self.tally, self.data.key, data=self.data)
 
-    def _take(self, batch: Sequence[Decoded], size: int) -> None:
-        """Show the network a batch, filled up with black, and add what it says to the tally."""
-        pixels = [one.pixels for one in batch if one.pixels is not None]
-        blank = [torch.zeros_like(pixels[0])] * (size - len(pixels))
-        hashes = np.array([hashed(0, encoded(one.key).hex(), "sample") for one in batch], np.int64)
-        numbers = np.array([one.number for one in batch], np.int64)
-        x: Tensor = torch.cat([*pixels, *blank]).to(self.device)
+    def _take(self, pictures: Sequence[Decoded], pixels: Tensor, aside: Executor) -> None:
+        """Show the network a batch; what it says is added to the tally aside, while the network sees the next one."""
         with exact_arithmetic():
-            seen = read(self.model, x, len(batch), self.columns, self.tally, self.tally.sample.enters(hashes))
+            seen = read(self.model, pixels.to(self.device), len(pictures), self.columns, self._lasting, aside)
         for row, layer in seen.faults.items():
-            self._skip(batch[row].key, f"the response of {layer} is no number, or too large to be one")
-        sound = np.array([row for row in range(len(batch)) if row not in seen.faults], np.int64)
-        if len(sound):
-            classes = [batch[row].group if self.config.classes else None for row in sound]
-            self.tally.add(seen.scores[sound], seen.places[sound], numbers[sound], hashes[sound], classes)
+            self._skip(pictures[row].key, f"the response of {layer} is no number, or too large to be one")
+        self._counted.result()
+        self._counted = aside.submit(self._count, pictures, seen)
+
+    def _count(self, pictures: Sequence[Decoded], seen: Read) -> None:
+        sound = [row for row in range(len(pictures)) if row not in seen.faults]
+        kept = [pictures[row] for row in sound]
+        hashes = np.array([hashed(0, encoded(one.key).hex(), "sample") for one in kept], np.int64)
+        numbers = np.array([one.number for one in kept], np.int64)
+        classes = [one.group if self.config.classes else None for one in kept]
+        self.tally.add(seen.scores[sound], seen.places()[sound], numbers, hashes, classes)
 
     def _skip(self, key: str, why: str) -> None:
         self.header = replace(self.header, skipped=self.header.skipped.joined(Skipped(1, ((key, why),))))
@@ -176,14 +179,13 @@ class Scan:
         absent = tuple(sorted(getattr(self.data, "absent", ()))) if self.first == 0 else ()  # one shard tells of them
         return Header(ModelHeader.of(model), layers, Kept.of(self.config), skipped=Skipped(len(absent), absent))
 
-    def _earlier(self, model: Model) -> Index | None:
-        """The unfinished index of this scan in `out`, if there is one."""
-        if self.out is None or not exists(self.out):
-            return None
-        where = f"index '{self.out}'"
+    def _earlier(self, out: Path) -> Index:
+        """The unfinished index of this scan in `out`."""
+        where = f"index '{out}'"
         hint = "choose another --out, or start over with --fresh"
         try:
-            index = Index.load(self.out, model=model)
+            index = Index.load(out)
+            index.header.model.check(self.header.model, where)
         except IndexFileError as error:
             raise IndexFileError(f"{error}; {hint}") from None
         header = index.header
@@ -197,11 +199,12 @@ class Scan:
 
     def _resume(self, earlier: Index) -> None:
         """Go on where an index ends."""
-        header = earlier.header
+        self.header = header = earlier.header
         numbers = places(self.data, header.keys)
         old = np.arange(len(header.keys), dtype=np.int64)
         self.tally = earlier.tally.renumbered(old, np.array([numbers[key] for key in header.keys], np.int64))
         self.done = next((end for one in header.covered for _, end in one.ranges), self.first)
+        self.found = self.done - self.first
 
 
 def scan(
@@ -217,9 +220,12 @@ def scan(
 ) -> Index:
     """The index of a data set: for every unit of the layers its highest and lowest examples and its statistics.
 
-    As `Scan`, carried out at once. Raises PhospheneError when no picture can be read.
+    As `Scan`, carried out at once. out: folder of the index, which is resumed where it is unfinished. fresh: start over
+    even so. Raises PhospheneError when no picture can be read.
     """
-    work = Scan(model, data, layers=layers, config=config, out=out, fresh=fresh, device=device, seed=seed)
+    work = Scan(model, data, layers=layers, config=config, device=device, seed=seed)
+    if out is not None:
+        work.kept_in(out, fresh=fresh)
     for _ in work:
         pass
     return work.index()

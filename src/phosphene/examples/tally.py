@@ -59,10 +59,6 @@ class Tally:
         """How many units there are in all layers."""
         return len(self.sums)
 
-    def wanted(self, scores: Scores, sampled: NDArray[np.bool_], units: slice) -> NDArray[np.bool_]:
-        """Of which of the scores (b, n) of some units the position may be asked for. sampled: (b,)"""
-        return self.top.enters(scores, units) | self.bottom.enters(scores, units) | sampled[:, None]
-
     def add(
         self, scores: Scores, places: Places, numbers: Numbers, hashes: Numbers, classes: Sequence[str | None]
     ) -> None:
@@ -77,8 +73,9 @@ class Tally:
         values = scores.astype(np.float64)
         self.sums += exact.digits(values, exact.WIDE).sum(0)
         self.squares += exact.digits(values**2, exact.WIDE).sum(0)
-        flat = np.arange(self.units) * BINS + bins(scores)
-        np.add.at(self.histogram.reshape(-1), flat.ravel(), 1)
+        counts = self.histogram.reshape(-1)
+        for row in np.arange(self.units) * BINS + bins(scores):
+            counts[row] += 1  # no bin twice: each unit has its own
         if any(name is not None for name in classes):
             self._add_classes(exact.digits(np.maximum(values, 0), exact.NARROW), classes)
 
@@ -87,7 +84,7 @@ class Tally:
             if name is None:
                 continue
             if name not in self.classes:
-                self.classes[name] = ClassSum(0, np.zeros_like(row))
+                self.classes[name] = ClassSum(0, np.zeros(row.shape, np.int64))
             self.classes[name].count += 1
             self.classes[name].sums += row
 
