@@ -200,7 +200,7 @@ class LBFGS:
 
     def _move(self, there: Tensor) -> None:
         with torch.no_grad():
-            parts = there.split([parameter.numel() for parameter in self.parameters])
+            parts = torch.split(there, [parameter.numel() for parameter in self.parameters])
             for parameter, part in zip(self.parameters, parts, strict=True):
                 parameter.copy_(part.view_as(parameter))
 
