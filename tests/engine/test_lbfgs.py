@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from phosphene.engine.lbfgs import LBFGS, Memory, in_order, remembered
+from phosphene.engine.lbfgs import BOLDNESS, LBFGS, Memory, in_order, remembered
 
 SIZE = 30
 
@@ -24,7 +24,7 @@ def two_loops(gradient: np.ndarray, moves: np.ndarray, bends: np.ndarray) -> np.
     for s, y in zip(moves[::-1], bends[::-1], strict=True):
         kept.append(s @ q / (y @ s))
         q -= kept[-1] * y
-    r = q * (moves[-1] @ bends[-1]) / (bends[-1] @ bends[-1])
+    r = BOLDNESS * q * (moves[-1] @ bends[-1]) / (bends[-1] @ bends[-1])
     for s, y, a in zip(moves, bends, kept[::-1], strict=True):
         r += s * (a - y @ r / (y @ s))
     return r
@@ -94,7 +94,7 @@ def test_a_pair_without_curvature_is_not_remembered() -> None:
     assert memory.add(move, torch.tensor([0.0, 1.0, 0.0])) is None
     assert memory.add(move, -move) is None
     assert memory.add(move, 2 * move) == 0
-    assert (memory.count, memory.curvature) == (1, 0.5)
+    assert (memory.count, memory.curvature) == (1, BOLDNESS / 2)
 
 
 def test_where_no_step_is_better_it_stays_and_forgets() -> None:

@@ -3,7 +3,7 @@
 A pair is a move s = x' - x and how the gradient of the loss changed over it, y. With the last m of them as rows of S
 and Y, the product of the inverse Hessian with a gradient g is (Byrd, Nocedal and Schnabel 1994, theorem 2.2)
 
-    H g = c g + S^T b - c Y^T a,     a = R^-1 S g,     b = R^-T (D a + c (Y Y^T a - Y g)),     c = s.y / y.y of the last
+    H g = c g + S^T b - c Y^T a,    a = R^-1 S g,    b = R^-T (D a + c (Y Y^T a - Y g)),    c = 4 s.y / y.y of the last
 
 R is the upper triangle of S Y^T in the order of time, D its diagonal. S g and Y g are one pass over the memory, and
 they give the products of the next pair with all others, too: S y = S g' - S g. The sum is the other pass. The usual
@@ -24,6 +24,9 @@ from torch import Tensor, nn
 from phosphene.engine.wolfe import Trial, search
 
 MAX_EVALUATIONS = 25  # in a step; most steps take one
+# Times s.y / y.y of the last pair, which is how the loss bends where it bends most. Most directions bend less: of style
+# transfers at 256 pixels, losses after 182 evaluations with 4 are those after more than 157 with 1 by 5 to 10%.
+BOLDNESS = 4.0
 CURVATURE = 1e-8  # least cosine between s and y: below it, what is left of s.y is rounding
 
 Evaluate: TypeAlias = Callable[[], tuple[Tensor, Sequence[Tensor]]]
@@ -40,7 +43,7 @@ class Memory:
         self.pairs = like.new_empty(2, history, like.numel())
         self.crossed = torch.zeros(history, history, dtype=torch.float64)  # [i, j]: s_i . y_j
         self.bent = torch.zeros(history, history, dtype=torch.float64)  # [i, j]: y_i . y_j
-        self.curvature = 1.0  # c
+        self.curvature = 1.0  # c: how far to go in directions that no pair knows
 
     def clear(self) -> None:
         self.count = self.next = 0
@@ -58,7 +61,7 @@ class Memory:
         place = self.next
         self.pairs[0, place], self.pairs[1, place] = move, bend
         self.crossed[place, place], self.bent[place, place] = crossed, bent
-        self.curvature = crossed / bent
+        self.curvature = BOLDNESS * crossed / bent
         self.count = max(self.count, place + 1)
         self.next = (place + 1) % self.history
         return place
@@ -116,7 +119,7 @@ def remembered(pairs: Tensor, history: int) -> dict[str, Any]:
     """The state of a memory with these pairs (2, pairs, n), the oldest first, at most `history`."""
     moves, bends = pairs
     crossed, bent = (part.cpu().double() for part in (moves @ bends.t(), bends @ bends.t()))
-    curvature = float(crossed[-1, -1] / bent[-1, -1])
+    curvature = BOLDNESS * float(crossed[-1, -1] / bent[-1, -1])
     return {"pairs": pairs, "next": len(moves) % history, "crossed": crossed, "bent": bent, "curvature": curvature}
 
 

@@ -2,7 +2,8 @@
 
 `activations(net, x, layers)` hooks only the layers asked for, clones what a later in-place operation overwrites,
 brings every layout to (b, c, *space), and ends the forward pass as soon as the last layer that is needed has spoken.
-What is overwritten is found by looking: torch counts the changes of a tensor. Hooks live inside one call; `as_found` restores training flags and `requires_grad`, also after an exception.
+What is overwritten is found by looking: torch counts the changes of a tensor. Hooks live inside one call; `as_found`
+restores training flags and `requires_grad`, also after an exception.
 
 Rejected: replacing modules or setting `inplace=False` (it changes what a residual block computes), slicing
 `Sequential` (only some networks are one), torch.fx (many networks cannot be traced).

@@ -269,10 +269,10 @@ class Gram(Statistic):
 
 
 class OwnProduct(torch.autograd.Function):
-    """F F^T in float32 for F (b, c, n), as one node: its gradient (g + g^T) F is one product, where autograd takes two.
+    """F F^T in float32 for F (b, c, n), as one node: its gradient (g + g^T) F is one product, autograd takes two.
 
-    The gradient has the layout that a convolution with channels last wants, and is taken in the format of F: the network
-    rounds it to that anyway, and a product of bfloat16 takes a fifth of the time.
+    The gradient has the layout that a convolution with channels last wants, and is taken in the format of F: the
+    network rounds it to that anyway, and a product of bfloat16 takes a fifth of the time.
     """
 
     @staticmethod
