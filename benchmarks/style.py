@@ -26,7 +26,7 @@ from statistics import mean, median
 from typing import Any, Literal, TypeAlias
 
 import torch
-from common import Paired, describe, machine, paired, replace_file, seconds, table, write_section
+from common import CLOCKS, Paired, describe, machine, paired, replace_file, seconds, table, write_section
 from style_sides import FullLoss, Pair, Race, in_step, pair, pictures, stages_of, without_parts
 
 from phosphene.cli.allocator import keep_freed_memory
@@ -53,7 +53,7 @@ Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 class Options:
     """The command line. count: pairs, or photographs for each style. steps: of ours at each scale, None = the preset's.
     evaluations: of the plain side. warm_up: steps before the clock. weights: of the network that is optimized, None =
-    its own."""
+    its own. clock: what seconds are."""
 
     command: str
     size: int
@@ -69,6 +69,7 @@ class Options:
     device: str
     precision: Precision
     weights: str | None
+    clock: Callable[[], float]
 
     @property
     def run(self) -> RunConfig:
@@ -103,14 +104,18 @@ def step_rows(options: Options) -> Iterator[Row]:
     steps = (event for event in transfer if isinstance(event, StepDone))
     list(islice(steps, options.warm_up))  # until L-BFGS remembers as many steps as it will
     bare, stages = stages_of(transfer)
-    side = seconds(options.waited(bare))
+    side = seconds(options.waited(bare), options.clock)
     for name, work in stages.items():
-        yield {"what": name, **measured(paired(side, seconds(options.waited(work)), options.rounds)), "evaluations": 1}
+        yield {
+            "what": name,
+            **measured(paired(side, seconds(options.waited(work), options.clock), options.rounds)),
+            "evaluations": 1,
+        }
     counts: list[int] = []
 
     def whole() -> float:
         before = transfer.evaluations
-        spent = seconds(options.waited(lambda: next(steps)))()
+        spent = seconds(options.waited(lambda: next(steps)), options.clock)()
         counts.append(transfer.evaluations - before)
         return spent / counts[-1]
 
@@ -147,7 +152,9 @@ def race_rows(options: Options) -> Iterator[Row]:
     """Our time to the plain side's loss over its time, pair by pair."""
     model = options.model
     for each in options.pairs:
-        race = Race(model, each.job, options.config(), options.run, evaluations=options.evaluations)
+        race = Race(
+            model, each.job, options.config(), options.run, evaluations=options.evaluations, clock=options.clock
+        )
         found = paired(race.plain, race.ours, options.rounds, warm_up=0)
         yield {
             "content": each.content,
@@ -337,6 +344,9 @@ def arguments() -> tuple[Options, argparse.Namespace]:
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16"], help="of our network")
     parser.add_argument("--weights", help="of the network that is optimized: a file, or random (not for heldout)")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch (default: %(default)s)")
+    parser.add_argument(
+        "--clock", default="wall", choices=list(CLOCKS), help="cpu: of this process, for a busy machine"
+    )
     parser.add_argument("--out", type=Path, help="a JSON file for every row, written as they come")
     parser.add_argument("--document", action="store_true", help="put the table into docs/benchmarks.md")
     given = parser.parse_args()
@@ -357,7 +367,10 @@ def arguments() -> tuple[Options, argparse.Namespace]:
         device=given.device,
         precision=given.precision,
         weights=given.weights,
+        clock=CLOCKS[given.clock],
     )
+    if given.clock == "cpu" and given.threads > 1:
+        parser.error("--clock cpu needs --threads 1: the time of two threads is added up")
     if min(given.threads, options.size, options.rounds, options.count, options.evaluations) < 1:
         parser.error("--threads, --size, --rounds, --count and --evaluations are whole numbers from 1")
     return options, given
@@ -375,7 +388,8 @@ def main() -> None:
         print(json.dumps(row), file=sys.stderr, flush=True)
         if given.out is not None:
             replace_file(given.out, json.dumps({"command": options.command, "machine": facts, "rows": rows}, indent=1))
-    text = f"{find_table(rows, options)}\n\nMeasured on: {describe(facts)}"
+    clock = " Seconds are the processor's, of this process." if given.clock == "cpu" else ""
+    text = f"{find_table(rows, options)}\n\nMeasured on: {describe(facts)}{clock}"
     print(text)
     if given.document:
         name = f"style-{options.command}"

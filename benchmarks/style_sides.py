@@ -274,8 +274,18 @@ class Race:
     Raises SystemExit where the losses differ.
     """
 
-    def __init__(self, model: Model, job: Job, config: StyleConfig, run: RunConfig, *, evaluations: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        job: Job,
+        config: StyleConfig,
+        run: RunConfig,
+        *,
+        evaluations: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.model, self.job, self.config, self.run, self.limit = model, job, config, run, evaluations
+        self.clock = clock
         self.judge = FullLoss(model, job, config.size, run)
         self.agreement = self._checked()
         self.final = self.wanted = self.loss = float("inf")
@@ -284,10 +294,10 @@ class Race:
 
     def plain(self) -> float:
         """The tutorial's program."""
-        start = time.perf_counter()
+        start = self.clock()
         side = self._plain()
         picture = side.run(self.limit)
-        spent = time.perf_counter() - start
+        spent = self.clock() - start
         self.final = self.judge(picture)
         self.wanted = min(*side.history, self.final)
         return spent
@@ -296,18 +306,18 @@ class Race:
         """Our transfer up its ladder until its loss at full size is low enough, which is looked at off the clock."""
         checks = 0.0
         self.curve = []
-        start = time.perf_counter()
+        start = self.clock()
         transfer = Transfer(self.model, self.job, self.config, self.run)
         transfer.method = replace(transfer.method, steps=self.limit)
         for event in transfer:
-            spent = time.perf_counter() - start - checks
+            spent = self.clock() - start - checks
             if isinstance(event, StepDone) and event.number == len(transfer.sides):
                 self.steps, self.evaluations = event.step.i, transfer.evaluations
                 self.curve.append((spent, self.evaluations, float(event.losses.sum())))
                 if self.curve[-1][2] <= self.wanted:
-                    looked = time.perf_counter()
+                    looked = self.clock()
                     self.loss = self.judge(transfer.current())
-                    checks += time.perf_counter() - looked
+                    checks += self.clock() - looked
                     if self.loss <= self.wanted:
                         return spent
             elif isinstance(event, Painted):

@@ -85,6 +85,37 @@ def test_an_in_place_relu_does_not_reach_back_into_what_was_read(tiny_net: nn.Mo
     assert torch.equal(together["features.1"], alone.relu())
 
 
+class Counted(nn.Module):
+    """Its input, and how often it was asked for."""
+
+    calls = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return x
+
+
+def test_what_nothing_overwrites_is_not_copied() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Identity()).eval()
+    given: list[torch.Tensor] = []
+    net[1].register_forward_hook(lambda module, inputs, output: given.append(output))
+    seen = read(net, picture(1, 3, 32, 32), "1", "3")
+    assert seen["1"] is given[-1]
+
+
+def test_what_is_overwritten_is_found_once_and_known_from_then_on() -> None:
+    net = nn.Sequential(Counted(), nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Identity()).eval()
+    table = layer_table(net, SMALL)
+    wanted, x, known = [table["1"], table["3"]], picture(1, 3, 32, 32), set[str]()
+    net[0].calls = 0
+    first = activations(net, x, wanted, overwritten=known)
+    assert (known, net[0].calls) == ({"1"}, 2)
+    again = activations(net, x, wanted, overwritten=known)
+    assert net[0].calls == 3
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert bool((first["1"] < 0).any())
+
+
 @pytest.mark.parametrize(
     ("names", "reaches"),
     [(["conv"], False), (["conv", "relu"], False), (["relu"], False), (["conv", "output"], True), (["output"], True)],

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from phosphene.engine.lbfgs import in_order
+from phosphene.engine.optimizers import Ascent
 from phosphene.models import InputSpec, Model, from_module
-from phosphene.recipe import StyleConfig
-from phosphene.signals import Fourier, Pixels, Signal
+from phosphene.recipe import OptimizerConfig, StyleConfig
+from phosphene.signals import Fourier, Pixels
 from phosphene.style.canvas import NO_LOW_PASS
 from phosphene.style.carry import FourierLift, Lift, PixelLift, carried
 from phosphene.style.job import Job, Style
@@ -90,36 +92,39 @@ def test_lbfgs_knows_the_valley_at_its_first_step() -> None:
     assert second["w"][2] < second["c"][2]
 
 
-def test_no_more_pairs_are_carried_than_are_kept() -> None:
+def climbed(signal: Fourier, steps: int, history: int, wanted: float = 0.3) -> Ascent:
+    """L-BFGS over a signal whose picture is to be gray, faster on the right than on the left."""
+    ascent = Ascent(list(signal.parameters()), OptimizerConfig("lbfgs", history=history), rows=1)
+
+    def evaluate() -> tuple[Tensor, tuple[Tensor, ...]]:
+        weight = torch.linspace(0.1, 2, signal.size[1])
+        score = -((signal() - wanted) ** 2 * weight).sum().view(1)
+        return score.detach(), torch.autograd.grad(score.sum(), list(signal.parameters()))
+
+    for _ in range(steps):
+        ascent.step(evaluate)
+    return ascent
+
+
+def test_the_latest_pairs_are_carried_in_their_order_and_no_more_than_are_kept() -> None:
     coarse, fine = (Fourier(1, size=size, cutoff=NO_LOW_PASS) for size in SIZES)
-    optimizer = torch.optim.LBFGS(
-        coarse.parameters(), max_iter=1, max_eval=25, history_size=9, line_search_fn="strong_wolfe"
-    )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = ((coarse() - 0.3) ** 2 * torch.linspace(0.1, 2, SIZES[0][1])).sum()
-        loss.backward()
-        return loss
-
     with torch.no_grad():
         coarse.coefficients.copy_(smooth(tuple(coarse.coefficients.shape), 5))
-    for _ in range(8):
-        optimizer.step(closure)
-    state = carried(optimizer.state_dict(), coarse, fine, history=3)
-    assert len(state["state"][0]["old_dirs"]) == len(state["state"][0]["ro"]) == 3
-    assert state["param_groups"][0]["history_size"] == 3
-    signals: list[Signal] = [fine]
-    torch.optim.LBFGS(signals[0].parameters(), history_size=3).load_state_dict(state)
+    learned = climbed(coarse, steps=9, history=6).state()  # eight pairs, so the oldest two were overwritten
+    state = carried(learned, coarse, fine, history=3)
+    assert state is not None
+    assert state["memory"]["pairs"].shape == (2, 3, fine.coefficients.numel())
+    lift, latest = FourierLift(coarse, fine), in_order(learned["memory"])[0][-1]
+    assert torch.equal(state["memory"]["pairs"][0, -1], lift.difference(latest).flatten())
+    ascent = Ascent(list(fine.parameters()), OptimizerConfig("lbfgs", history=3), rows=1)
+    ascent.restore(state)
 
 
 def test_where_nothing_was_learned_nothing_is_carried() -> None:
     """L-BFGS takes no step, and keeps nothing, where the gradient is exactly zero."""
-    coarse, fine = (Fourier(1, size=size, cutoff=NO_LOW_PASS) for size in SIZES)
-    optimizer = torch.optim.LBFGS(coarse.parameters(), max_iter=1)
-    coarse.coefficients.grad = torch.zeros_like(coarse.coefficients)
-    optimizer.step(lambda: 0.0)  # type: ignore[no-untyped-call]
-    assert carried(optimizer.state_dict(), coarse, fine, history=10) is None
+    coarse, fine = (Fourier(1, size=size, clamped=True, cutoff=NO_LOW_PASS) for size in SIZES)
+    learned = climbed(coarse, steps=2, history=10, wanted=0.5).state()
+    assert carried(learned, coarse, fine, history=10) is None
 
 
 def test_a_picture_that_is_right_already_goes_up_the_ladder() -> None:

@@ -72,6 +72,7 @@ class Model:
         self.variant: tuple[str, ...] = ()
         self.channel_scales: Mapping[str, Tensor] = {}
         self.gradient = PLAIN
+        self._overwritten: set[str] = set()  # layers of which later ones change the values in place
         self.dtype = torch.float32
         self.memory_format = torch.contiguous_format
 
@@ -157,7 +158,7 @@ class Model:
         x = self._entering(pictures)
         smoothed = Smoothed(self.gradient) if self.gradient != PLAIN else nullcontext()
         with smoothed, Redirect(redirect) if redirect is not None else nullcontext():
-            values = activations(self.net, x, found.values())
+            values = activations(self.net, x, found.values(), overwritten=self._overwritten)
         return {name: self._scaled(values[layer.name], layer.name) for name, layer in found.items()}
 
     def readings(self, pictures: Tensor, layers: Collection[str], read: Callable[[Layer, Tensor], R]) -> dict[str, R]:

@@ -1,8 +1,9 @@
 """Reading activations out of a network and leaving it as found.
 
-`activations(net, x, layers)` hooks only the layers asked for, clones what a later in-place operation could
-overwrite, brings every layout to (b, c, *space), and ends the forward pass as soon as the last layer that is needed
-has spoken. Hooks live inside one call; `as_found` restores training flags and `requires_grad`, also after an exception.
+`activations(net, x, layers)` hooks only the layers asked for, clones what a later in-place operation overwrites,
+brings every layout to (b, c, *space), and ends the forward pass as soon as the last layer that is needed has spoken.
+What is overwritten is found by looking: torch counts the changes of a tensor. Hooks live inside one call; `as_found`
+restores training flags and `requires_grad`, also after an exception.
 
 Rejected: replacing modules or setting `inplace=False` (it changes what a residual block computes), slicing
 `Sequential` (only some networks are one), torch.fx (many networks cannot be traced).
@@ -47,12 +48,30 @@ def as_found(net: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def activations(net: nn.Module, x: Tensor, layers: Collection[Layer]) -> dict[str, Tensor]:
+def activations(
+    net: nn.Module, x: Tensor, layers: Collection[Layer], *, overwritten: set[str] | None = None
+) -> dict[str, Tensor]:
     """Activations {name: (b, c, *space)} of `layers` for a batch x that is already normalised.
 
     A module that is called more than once in a pass gives its last call. Gradients flow to x, never to weights.
+    overwritten: names of layers that the network is known to overwrite; those that are found are added, and then the
+    network runs once more. A caller that keeps the set pays for that once.
     """
-    return readings(net, x, layers, lambda layer, value, last: value if last else value.clone())
+    known = set[str]() if overwritten is None else overwritten
+    changes: dict[str, int] = {}
+
+    def read(layer: Layer, value: Tensor, last: bool) -> Tensor:
+        if layer.name in known or value.is_inference():  # inference tensors do not count
+            return value if last else value.clone()
+        changes[layer.name] = value._version
+        return value
+
+    seen = readings(net, x, layers, read)
+    found = {name for name, count in changes.items() if seen[name]._version != count}
+    if not found:
+        return seen
+    known |= found
+    return activations(net, x, layers, overwritten=known)
 
 
 def readings(

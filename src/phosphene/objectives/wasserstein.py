@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from phosphene.errors import UsageError
-from phosphene.objectives.statistics import MASS_FLOOR, Statistic, mass, per_position
+from phosphene.objectives.statistics import MASS_FLOOR, Statistic, mass, per_position, precise
 from phosphene.seeds import Generators
 
 # Variance given to every direction of both pictures, as a share of the reference's mean square per channel: a hundred
@@ -49,7 +49,7 @@ class Moments(Statistic):
     word: ClassVar[str] = "moments"
 
     def _sums(self, features: Tensor, weight: Tensor | None, part: Tensor | None) -> tuple[Tensor, ...]:
-        flat = features.flatten(2)
+        flat = precise(features).flatten(2)
         if weight is None:
             return flat.sum(2), flat @ flat.mT, mass(flat, weight)
         root = flat * weight.sqrt()  # its product is symmetric and has no negative eigenvalue, also when rounded
@@ -94,7 +94,8 @@ class SlicedWasserstein(Statistic):
 
     def _sums(self, features: Tensor, weight: Tensor | None, part: Tensor | None) -> tuple[Tensor, ...]:
         directions = self._directions(features) if self.target is None else self.target[0]
-        projections = directions.to(features.dtype) @ features.flatten(2)
+        flat = precise(features).flatten(2)
+        projections = directions.to(flat.dtype) @ flat
         return (projections,) if weight is None else (projections, weight)
 
     def _loss(self, sums: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:

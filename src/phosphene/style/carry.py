@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from phosphene.engine.lbfgs import in_order, remembered
 from phosphene.engine.optimizers import pieces_of
 from phosphene.signals import Fourier, Signal
 from phosphene.style.ladder import enlarged
@@ -27,17 +28,14 @@ def carried(state: dict[str, Any], coarse: Signal, fine: Signal, *, history: int
     state: as `Ascent.state` gives it, after at least one step. history: pairs of L-BFGS that are kept at most.
     None where it learned nothing: L-BFGS takes no step where the gradient is exactly zero.
     """
-    (entry,) = state["state"].values()
-    if "old_dirs" not in entry and "exp_avg" not in entry:
-        return None
     if isinstance(coarse, Fourier) and isinstance(fine, Fourier):
         lift: Lift = FourierLift(coarse, fine)
     else:
         lift = PixelLift(_parameter(coarse), _parameter(fine))
-    new = _pairs(entry, lift, history) if "old_dirs" in entry else _means(entry, lift, _parameter(fine))
-    (group,) = state["param_groups"]
-    group = {**group, "history_size": history} if "old_dirs" in entry else group
-    return {"state": {0: {**entry, **new}}, "param_groups": [group]}
+    if "memory" in state:
+        return _pairs(state["memory"], lift, history) if state["memory"]["pairs"].shape[1] else None
+    (entry,), (group,) = state["state"].values(), state["param_groups"]
+    return {"state": {0: {**entry, **_means(entry, lift, _parameter(fine))}}, "param_groups": [group]}
 
 
 class Lift(Protocol):
@@ -95,22 +93,11 @@ class PixelLift:
         return enlarged(y.view(self.shape), self.size) / self.area**power
 
 
-def _pairs(entry: dict[str, Any], lift: Lift, history: int) -> dict[str, Any]:
-    """L-BFGS: its pairs. torch calls the differences of gradients old_dirs, and those of parameters old_stps."""
-    bends = [lift.gradient(y).flatten() for y in entry["old_dirs"][-history:]]
-    moves = [lift.difference(s).flatten() for s in entry["old_stps"][-history:]]
-    products = [y.dot(s) for y, s in zip(bends, moves, strict=True)]
-    still = torch.zeros(lift.known.numel(), device=lift.known.device)
-    return {
-        "old_dirs": bends,
-        "old_stps": moves,
-        "ro": [1.0 / product for product in products],
-        "H_diag": products[-1] / bends[-1].dot(bends[-1]) if bends else entry["H_diag"],
-        "al": [None] * history,
-        "d": still,  # a last step of no length, so that no pair is made of what lies between two scales
-        "t": 1.0,
-        "prev_flat_grad": still.clone(),
-    }
+def _pairs(memory: dict[str, Any], lift: Lift, history: int) -> dict[str, Any]:
+    """L-BFGS: its pairs. No pair is made of what lies between two scales."""
+    moves, bends = in_order(memory)[:, -history:]
+    lifted = ([lift.difference(s).flatten() for s in moves], [lift.gradient(y).flatten() for y in bends])
+    return {"memory": remembered(torch.stack([torch.stack(part) for part in lifted]), history), "before": None}
 
 
 def _means(entry: dict[str, Any], lift: Lift, parameter: nn.Parameter) -> dict[str, Any]:
