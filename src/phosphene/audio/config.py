@@ -51,7 +51,7 @@ class SoundTextureConfig:
 class SoundStyleConfig:
     """One recording in the style of another: what `audio style` does besides the two."""
 
-    content_weight: float = 0.1
+    content_weight: float = 0.05
     """Weight of what happens when, as the content has it."""
     style_weight: float = 1.0
     """Weight of what it sounds like, as the style has it."""

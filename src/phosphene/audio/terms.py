@@ -1,6 +1,6 @@
 """What of a recording stands for its content and what for its style, in a network that hears.
 
-    random_sound  style: the log spectrum and the random filters of every width;  content: the log spectrum
+    random_sound  style: the log spectrum and the random filters of every width;  content: those of 8 frames
     any other     as for pictures (`models/choice.py`): one layer of each of the first strides
 
 A pitch is not a shift: where a network's layers have frequencies as positions (YAMNet) a statistic over positions lets
@@ -19,13 +19,14 @@ from phosphene.models.random_sound import WIDTHS
 from phosphene.objectives import Content, Gram, Moments, Objective, Sum
 
 LEVELS = "levels"  # the log spectrum of `random_sound`
+KEPT = "width8.relu"  # its content: 90 ms, which keeps syllables and lets pitches go
 CONTENT, STYLE, ORIGINAL = "content", "style", "original"  # what statistics call the recordings
 
 
 def chosen(model: Model) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(content layers, style layers) of a network that hears, where nobody names any."""
     if model.name in RANDOM_SOUNDS:
-        return (LEVELS,), (LEVELS, *(f"width{width}.relu" for width in WIDTHS))
+        return (KEPT,), (LEVELS, *(f"width{width}.relu" for width in WIDTHS))
     content, style = style_layers(model)
     return (content,), style
 
