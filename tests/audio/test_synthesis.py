@@ -135,7 +135,7 @@ def test_a_sound_is_made_again_to_the_bit_from_its_recipe(ear: Model, shared: Pa
     work = rerun.prepare(recipe, [file, shared / "audio" / "no.wav"])
     list(work)
     assert rerun.compare(recipe, work) == (True, ())
-    with pytest.raises(RecipeError, match="the original recording .* not among the files"):
+    with pytest.raises(RecipeError, match=r"the original recording .* not among the files"):
         rerun.prepare(recipe, [shared / "audio" / "no.wav"])
     with pytest.raises(RecipeError, match="contradict"):
         rerun.prepare({**recipe, "name": "width1.relu"}, [file])
