@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from phosphene.cli import audio_made
 from phosphene.media import to_levels, wav_bytes
 
 FAST = ("--steps", "2", "--device", "cpu")
@@ -121,3 +123,29 @@ def test_slips_are_one_line_and_write_nothing(
     assert said in ran.err
     assert len(ran.err.strip().splitlines()) == 1
     assert not Path("out").exists()
+
+
+def test_ctrl_c_saves_the_sound_and_resume_goes_on_with_it(
+    phosphene: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wav("rain.wav", hiss(16_000))
+    words = ("audio", "texture", "rain.wav", "--steps", "6", "--device", "cpu", *LAYERS, "--out", "out")
+    advance = audio_made.Bar.advance
+
+    def pressed(bar: Any, done: float, *rest: Any) -> None:
+        advance(bar, done, *rest)
+        if done == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(audio_made.Bar, "advance", pressed)
+        ran = phosphene(*words, "--json")
+    assert ran.code == 130
+    assert "go on with --resume" in ran.err
+    assert (ran.json["results"][0]["status"], ran.json["results"][0]["steps"]) == ("interrupted", 3)
+    assert Path("out/index.html").is_file()
+    assert Path("out/.phosphene/texture.wav.safetensors").is_file()
+    resumed = phosphene(*words, "--resume", "--json", "--quiet").json["results"][0]
+    assert (resumed["status"], resumed["steps"]) == ("ok", 6)
+    assert not Path("out/.phosphene").exists()
+    assert "is there already" in phosphene(*words, "--resume").err

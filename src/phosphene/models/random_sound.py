@@ -10,7 +10,8 @@ the gradient reaches the wave, so that no phase is guessed afterwards (Caracalla
 `random_sound_judge` is the same with other filters: it measures what it was not used to make.
 
 Departures: the published ones have 512 to 4096 filters of a width. A filter here is the product of a pattern over
-frequencies and one over time, which costs a tenth and less: 128 of them at each of seven widths.
+frequencies and one over time, which costs a tenth and less: 128 of them at each of seven widths. The logarithm
+is smooth where a magnitude is 0: log(1 + gain |X|) has a kink there, and L-BFGS gets stuck on it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ RATE, N_FFT, HOP = 16_000, 512, 128  # Hz, samples
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)  # frames; 32 ms to 0.54 s of sound
 FILTERS = 128  # of each width
 GAIN = 10.0  # of magnitudes: under the logarithm white noise at -23 dBFS stands 20 dB above where it turns flat
-MIDDLE, SPREAD = 1.0, 1.0  # about the mean and deviation of the logarithms for recordings at -23 dBFS
+MIDDLE, SPREAD = 1.0, 1.0  # of the logarithms: silence is 0, white noise at -23 dBFS about 2.3
 BIAS = 0.5  # deviation of the filters' thresholds, as a share of that of their responses
 SPEC = AudioSpec(rate=RATE, samples=2 * RATE, least=N_FFT + (WIDTHS[-1] - 1) * HOP)
 

@@ -29,23 +29,21 @@ def write_made(
     Raises UsageError for a sound that was not saved.
     """
     rate = sounds[0].rate
-    heard = []
+    figures = []
     for role, recording in recordings.items():
         file, sound = Path(folder) / f"{role}.recording.wav", kept(recording.heard, rate, loudness)
         write_sound(file, sound, rate, None, description=f"{role} by phosphene")
         alt = f"wave and spectrogram of the {role}"
-        heard.append(player(file, sound, rate, alt, (role, f"{sound.shape[-1] / rate:.2f} s")))
-    made = []
+        figures.append(player(file, sound, rate, alt, (f"recording: {role}", recording.name)))
     for one in sounds:
         if one.path is None:
             raise UsageError("a page lies beside its sounds: save them first")
-        made.append(player(one.path, one.sound, rate, f"wave and spectrogram of {one.name}", caption(one)))
-    sections = (
-        Section("recordings", "Recordings", figures=tuple(heard), columns=2),
-        Section("sounds", "Made from them", figures=tuple(made), columns=2, tables=(table(sounds),)),
+        figures.append(player(one.path, one.sound, rate, f"wave and spectrogram of {one.name}", caption(one)))
+    section = Section(
+        "sounds", "The recordings, and what was made", figures=tuple(figures), columns=2, tables=(table(sounds),)
     )
     facts = (("network", sounds[0].recipe["model"]["name"]), ("steps", str(sounds[0].steps)), ("rate", f"{rate} Hz"))
-    return write_page(Page(title, ("Turn the volume down before you listen.",), sections, facts), folder)
+    return write_page(Page(title, ("Turn the volume down before you listen.",), (section,), facts), folder)
 
 
 def caption(sound: Sound) -> tuple[str, ...]:
