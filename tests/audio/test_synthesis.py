@@ -34,7 +34,7 @@ def ear() -> Model:
 @pytest.fixture
 def vibes(shared: Path) -> Recording:
     sound, _ = read_sound(shared / "audio" / "vibe_ace.wav", rate=16_000)
-    return read(sound[:, :24_000], "style", load("random_sound").audio_spec)
+    return read(sound[:, :24_000], "style", load("random_sound"))
 
 
 @pytest.mark.parametrize(("name", "statistic"), [("trumpet", "gram"), ("vibe_ace", "moments")])
@@ -125,7 +125,7 @@ def test_a_sound_is_made_again_to_the_bit_from_its_recipe(ear: Model, shared: Pa
     file = shared / "audio" / "yes.wav"
     made = SoundReconstructing(
         ear,
-        read(file, "original", ear.audio_spec),
+        read(file, "original", ear),
         SoundReconstructConfig(steps=3, layers="width1.relu,width4.relu"),
         CPU,
         folder=tmp_path,

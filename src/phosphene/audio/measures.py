@@ -25,6 +25,7 @@ from phosphene.models.frontend import Spectrum
 from phosphene.models.random_sound import JUDGE, WIDTHS
 from phosphene.objectives import Gram, aim
 from phosphene.seeds import Generators
+from phosphene.signals.waveform import DECAY, HIGHEST, LOWEST, amplitudes
 
 PIECE = 0.5  # seconds that are looked for in the recording: longer than a note, shorter than a phrase
 QUIET = 1e-3  # power of a piece, as a share of the loudest: 30 dB below it nothing is heard to be copied
@@ -112,6 +113,14 @@ def signal_to_noise(sound: Tensor, original: Tensor) -> float | None:
 def white_noise(shape: tuple[int, int], seed: int = 0, unit: str = BASE) -> Tensor:
     """(channels, samples) at -23 dBFS: what distances are compared with, and what a texture may start from."""
     return at_level(Generators(seed, [unit]).normal("white", 0, shape)[0])
+
+
+def natural_noise(shape: tuple[int, int], seed: int, unit: str) -> Tensor:
+    """(channels, samples) at -23 dBFS that falls by 3 dB an octave, as natural sounds do (Voss and Clarke 1975)."""
+    spectrum = torch.fft.rfft(white_noise(shape, seed, unit))
+    frequencies = torch.fft.rfftfreq(shape[1], dtype=torch.float64)
+    fall = amplitudes(frequencies, decay=DECAY, low=LOWEST, high=HIGHEST)
+    return at_level(torch.fft.irfft(spectrum * fall.float(), n=shape[1]))
 
 
 def with_spectrum(noise: Tensor, recording: Tensor) -> Tensor:

@@ -5,6 +5,9 @@
 (Mahendran and Vedaldi 2015, arXiv 1412.0035, for pictures.) How near a sound comes is told twice: by its samples
 (signal to noise, after the best gain), which a layer behind a spectrogram cannot keep, and by its spectrum
 (log-spectral distance), beside that of white noise.
+
+The start is noise with the spectrum of natural sounds. White noise is mostly high frequencies, to which deep layers are
+deaf: they stay, and hide what a layer keeps.
 """
 
 from __future__ import annotations
@@ -18,10 +21,10 @@ from typing import Any
 from torch import Tensor
 
 from phosphene.audio.config import SoundReconstructConfig
-from phosphene.audio.measures import copying, signal_to_noise, spectral_distance, white_noise
+from phosphene.audio.measures import copying, natural_noise, signal_to_noise, spectral_distance, white_noise
 from phosphene.audio.recording import Recording, Source, read
 from phosphene.audio.sound import Sound
-from phosphene.audio.synthesis import Piece, Synthesis
+from phosphene.audio.synthesis import START, Piece, Synthesis
 from phosphene.audio.terms import ORIGINAL, chosen, content_term, layers_of
 from phosphene.files import safe_name
 from phosphene.models import Model, load
@@ -46,6 +49,7 @@ class SoundReconstructing(Synthesis):
         metadata: bool = True,
     ) -> None:
         self.layers = layers_of(config.layers, chosen(model)[1], model)
+        start = natural_noise((model.audio_spec.channels, original.samples), config.seed, START)
         pieces = [
             Piece(
                 safe_name(layer),
@@ -53,6 +57,7 @@ class SoundReconstructing(Synthesis):
                 original.samples,
                 {**to_json(config), "layers": layer},
                 frozenset({ORIGINAL}),
+                start,
             )
             for layer in self.layers
         ]
@@ -121,7 +126,7 @@ def sound_reconstruct(
     config = SoundReconstructConfig(steps, seed, None if layers is None else ",".join(layers))
     work = SoundReconstructing(
         network,
-        read(recording, ORIGINAL, network.audio_spec),
+        read(recording, ORIGINAL, network),
         config,
         run or RunConfig(),
         folder=None if out is None else Path(out),

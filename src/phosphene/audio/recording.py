@@ -55,11 +55,28 @@ def at_level(sound: Tensor) -> Tensor:
     return (sound * gain).clamp(-1, 1)  # the clamp only takes rounding off
 
 
-def read(source: Source, role: str, spec: AudioSpec) -> Recording:
-    """A recording from a file, or from a tensor (channels, samples) or (samples,) at the rate of `spec`.
+def read(source: Source, role: str, model: Model) -> Recording:
+    """A recording for a network, from a file, or from a tensor (channels, samples) or (samples,) at its rate.
 
-    Raises MediaError for a file that is no sound, or silent, or longer than a minute; UsageError for such a tensor.
+    Raises MediaError for a file that is no sound, or silent, or longer than a minute; UsageError for such a tensor, and
+    for what is shorter than the network hears at once.
     """
+    recording = _read(source, role, model.audio_spec)
+    check_length(model, recording.samples, f"the {role} {recording.name!r}")
+    return recording
+
+
+def check_length(model: Model, samples: int, what: str) -> None:
+    """Raise UsageError for a sound that is shorter than what a network hears at once."""
+    spec = model.audio_spec
+    if samples < spec.least:
+        raise UsageError(
+            f"{what} lasts {samples / spec.rate:.3g} s ({samples} samples), and {model.name} hears "
+            f"{spec.least / spec.rate:.3g} s ({spec.least}) at once; take a longer one"
+        )
+
+
+def _read(source: Source, role: str, spec: AudioSpec) -> Recording:
     if isinstance(source, str | Path):
         sound, notes = read_sound(source, rate=spec.rate, channels=spec.channels, longest=MAX_SECONDS)
         return Recording(Path(source).name, sound, notes)
@@ -74,13 +91,3 @@ def read(source: Source, role: str, spec: AudioSpec) -> Recording:
     if float(sound.abs().max()) < SILENT:
         raise UsageError(f"the {role} is silent")
     return Recording(role, sound)
-
-
-def check_length(model: Model, samples: int, what: str) -> None:
-    """Raise UsageError for a sound that is shorter than what a network hears at once."""
-    spec = model.audio_spec
-    if samples < spec.least:
-        raise UsageError(
-            f"{what} lasts {samples / spec.rate:.3g} s ({samples} samples), and {model.name} hears "
-            f"{spec.least / spec.rate:.3g} s ({spec.least}) at once; take a longer one"
-        )

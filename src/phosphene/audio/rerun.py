@@ -118,7 +118,7 @@ def _named(recordings: Recordings, role: str) -> Recording:
 
 def _recordings(recipe: dict[str, Any], files: Sequence[str | Path], network: Model) -> Recordings:
     """The recordings that a recipe names. Raises RecipeError that lists all that are missing."""
-    given = [read(file, "input", network.audio_spec) for file in files]
+    given = [read(file, "input", network) for file in files]
     known = {recording.sha256: recording for recording in given}
     named = {role: field(recipe, str, "inputs", role) for role in field(recipe, dict, "inputs")}
     missing = [f"the {role} recording (sha256 {sha[:DIGITS]})" for role, sha in named.items() if sha not in known]

@@ -111,7 +111,7 @@ def sound_style_transfer(
     network = model or load(NAME)
     named = [None if layers is None else ",".join(layers) for layers in (content_layers, style_layers)]
     config = SoundStyleConfig(content_weight, style_weight, steps, seed, start, statistic, named[0], named[1], seamless)
-    recordings = (read(content, CONTENT, network.audio_spec), read(style, STYLE, network.audio_spec))
+    recordings = (read(content, CONTENT, network), read(style, STYLE, network))
     work = SoundStyling(network, *recordings, config, run or RunConfig())
     for _ in work:
         pass

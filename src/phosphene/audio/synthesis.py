@@ -121,8 +121,6 @@ class Synthesis:
         self.run, self.folder, self.resume, self.metadata = run, folder, resume, metadata
         self.arithmetic = a = arithmetic(replace(run, precision="float32"))
         self.rate = model.audio_spec.rate
-        for name, recording in recordings.items():
-            check_length(model, recording.samples, f"the {name} '{recording.name}'")
         for piece in pieces:
             check_length(model, piece.samples, f"the sound {piece.name!r}")
         self.model = model.prepared(a.device)

@@ -108,7 +108,7 @@ def sound_texture(
     network = model or load(NAME)
     named = None if layers is None else ",".join(layers)
     config = SoundTextureConfig(seconds, steps, seed, start, statistic, named, seamless)
-    work = SoundTexturing(network, read(recording, STYLE, network.audio_spec), config, run or RunConfig())
+    work = SoundTexturing(network, read(recording, STYLE, network), config, run or RunConfig())
     for _ in work:
         pass
     return work.result()

@@ -46,7 +46,7 @@ def open_ear(name: str | None, opened: Network, screen: Screen) -> Model:
 
 def listened(file: Path, role: str, network: Model) -> Recording:
     """The recording in a file, as a network hears it."""
-    return read(file, role, network.audio_spec)
+    return read(file, role, network)
 
 
 def show(work: Synthesis, screen: Screen) -> bool:
