@@ -114,6 +114,8 @@ def _reach(model: Model, name: str) -> Reach:
     axis = _time_axis(model, name, samples, stride)
     while samples <= LONGEST:
         heard, place = _heard(model, name, axis, samples)
+        if len(heard) == 0:
+            raise UsageError(f"{name} of {model.name} is silent for noise: what it hears of a loop cannot be measured")
         first, last = int(heard.min()), int(heard.max())
         at = place * stride
         if first > 0 and last < samples - 1 - stride:

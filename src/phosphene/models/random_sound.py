@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from phosphene.models.frontend import Spectrum
 from phosphene.models.spec import AudioSpec
-from phosphene.models.weights import RANDOM, load_file
+from phosphene.models.weights import RANDOM, load_file, same_random_weights
 from phosphene.seeds import Generators
 
 NAME, JUDGE = "random_sound", "random_sound_judge"
@@ -82,7 +82,8 @@ class RandomSound(nn.Module):
 
 def load_random_sound(name: str, weights: str | Path | None = None) -> tuple[RandomSound, str]:
     """The network with its own filters, or with those of a file; and where they came from."""
-    net = RandomSound(SEEDS[name])
+    with same_random_weights():  # torch draws for every convolution that it makes
+        net = RandomSound(SEEDS[name])
     if weights in (None, RANDOM):
         return net, RANDOM
     file = Path(str(weights)).expanduser()
