@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 import phosphene
+from phosphene.audio.config import SoundReconstructConfig, SoundStyleConfig, SoundTextureConfig
 from phosphene.cards.config import CardConfig, ProbeConfig
 from phosphene.cli import main as command_line
 from phosphene.examples.config import ScanConfig
@@ -38,7 +39,7 @@ PAGES = {path.name: path.read_text(encoding="utf-8") for path in [ROOT / "README
 WRITTEN = {name: text for name, text in PAGES.items() if name not in GENERATED}
 CONFIGS = (
     SignalConfig, TransformConfig, OptimizerConfig, RunConfig, RenderConfig, StyleConfig, ScanConfig, InputSpec,
-    AudioConfig, CardConfig, ProbeConfig,
+    AudioConfig, CardConfig, ProbeConfig, SoundTextureConfig, SoundStyleConfig, SoundReconstructConfig,
 )  # fmt: skip
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS_WEIGHTS = re.compile(r"""load\("[^"]+"\)""")  # a network by name without weights="random"

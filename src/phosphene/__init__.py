@@ -14,6 +14,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from phosphene.audio.config import SoundReconstructConfig as SoundReconstructConfig
+    from phosphene.audio.config import SoundStyleConfig as SoundStyleConfig
+    from phosphene.audio.config import SoundTextureConfig as SoundTextureConfig
+    from phosphene.audio.reconstruct import sound_reconstruct as sound_reconstruct
+    from phosphene.audio.sound import Sound as Sound
+    from phosphene.audio.style import sound_style_transfer as sound_style_transfer
+    from phosphene.audio.texture import sound_texture as sound_texture
     from phosphene.cards.config import CardConfig as CardConfig
     from phosphene.cards.config import ProbeConfig as ProbeConfig
     from phosphene.cards.making import Card as Card
@@ -115,6 +122,11 @@ _HOME = {
     "cards.config": ("CardConfig", "ProbeConfig"),
     "cards.making": ("Card", "card"),
     "cards.probe": ("Probe", "probe"),
+    "audio.config": ("SoundReconstructConfig", "SoundStyleConfig", "SoundTextureConfig"),
+    "audio.reconstruct": ("sound_reconstruct",),
+    "audio.sound": ("Sound",),
+    "audio.style": ("sound_style_transfer",),
+    "audio.texture": ("sound_texture",),
     "deepdream.api": ("dream",),
     "deepdream.config": ("DreamConfig",),
     "engine": ("Step", "optimize"),

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from PIL import Image
+from torch import Tensor
 
 from phosphene.errors import RecipeError
-from phosphene.files import reason
-from phosphene.media import Picture, png_bytes, read_info, wav_bytes
+from phosphene.files import atomic_write, reason
+from phosphene.media import Picture, png_bytes, read_info, to_levels, wav_bytes
 from phosphene.media.wav import Levels
 
 KEY = "phosphene"
@@ -44,6 +45,23 @@ def embed_in_sound(levels: Levels, rate: int, recipe: str, *, description: str =
     """
     _refuse_long(recipe, "this sound")
     return wav_bytes(levels, rate, {"INAM": description, "ISFT": "phosphene", COMMENT: recipe})
+
+
+def write_sound(
+    path: str | Path, sound: Tensor, rate: int, recipe: dict[str, Any] | None, *, description: str = ""
+) -> None:
+    """Write (channels, samples) in [-1, 1] as a 16-bit WAV with the recipe inside and NAME.json beside it.
+
+    Without a recipe neither is there: a NAME.json of an earlier sound goes, for it would speak for this one.
+    """
+    file, levels = Path(path), to_levels(sound.numpy())
+    if recipe is None:
+        sidecar(file).unlink(missing_ok=True)
+        atomic_write(file, wav_bytes(levels, rate))
+        return
+    text = json.dumps(recipe, ensure_ascii=False)
+    atomic_write(file, embed_in_sound(levels, rate, text, description=description))
+    atomic_write(sidecar(file), (json.dumps(recipe, ensure_ascii=False, indent=1) + "\n").encode())
 
 
 def sidecar(path: str | Path) -> Path:

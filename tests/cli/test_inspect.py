@@ -14,7 +14,7 @@ from phosphene.models.registry import torchvision_names
 
 def test_models_lists_phosphenes_own_and_every_network_of_torchvision(phosphene: Any) -> None:
     said = phosphene("models", "--json").json["models"]
-    hearing = ["crepe_tiny", "crepe_full", "yamnet", "silero_vad_16k"]
+    hearing = ["crepe_tiny", "crepe_full", "yamnet", "silero_vad_16k", "random_sound", "random_sound_judge"]
     own = ["minivgg", "vgg19_cd16x", "inceptionv1", *hearing]
     assert [entry["name"] for entry in said] == [*own, *torchvision_names()]
     assert {"name", "source", "parameters", "size", "license", "cached"} <= set(said[0])

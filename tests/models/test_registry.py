@@ -76,7 +76,7 @@ def test_phosphenes_own_and_every_classification_network_of_torchvision_are_know
     assert not [name for name in names if any(word in name for word in ("rcnn", "deeplab", "r3d", "quantized", "raft"))]
     seeing, hearing = (
         ["minivgg", "vgg19_cd16x", "inceptionv1"],
-        ["crepe_tiny", "crepe_full", "yamnet", "silero_vad_16k"],
+        ["crepe_tiny", "crepe_full", "yamnet", "silero_vad_16k", "random_sound", "random_sound_judge"],
     )
     assert [entry.name for entry in known()] == [*seeing, *hearing, *names]
 

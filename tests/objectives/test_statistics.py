@@ -15,7 +15,13 @@ from phosphene.objectives.statistics import OwnProduct
 from phosphene.objectives.wasserstein import VARIANCE_FLOOR
 
 GRAMS = [Gram("a", norm=norm) for norm in ("paper", "mean", "sum", "relative")]
-STYLES: list[Statistic] = [*GRAMS, Moments("a"), SlicedWasserstein("a"), SlicedWasserstein("a", directions=3)]
+STYLES: list[Statistic] = [
+    *GRAMS,
+    Moments("a"),
+    Moments("a", norm="relative"),
+    SlicedWasserstein("a"),
+    SlicedWasserstein("a", directions=3),
+]
 CONTENTS: list[Statistic] = [Content("a", form=form) for form in ("mean", "sum", "relative")]
 every_style = pytest.mark.parametrize("leaf", STYLES, ids=str)
 every_leaf = pytest.mark.parametrize("leaf", CONTENTS + STYLES, ids=str)
@@ -69,7 +75,8 @@ def moments_loss(f: np.ndarray, w: np.ndarray, g: np.ndarray, v: np.ndarray, lea
     means = [np.average(x, axis=1, weights=m) for x, m in ((f, w), (g, v))]
     overlap = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).real.clip(0)).sum()
     spread = np.trace(covariances[0] + covariances[1]) - 2 * overlap
-    return (((means[0] - means[1]) ** 2).sum() + spread) / len(f)
+    size = np.average(g**2, axis=1, weights=v).mean() if getattr(leaf, "norm", "channel") == "relative" else 1.0
+    return (((means[0] - means[1]) ** 2).sum() + spread) / len(f) / size
 
 
 def sliced_loss(f: np.ndarray, w: np.ndarray, g: np.ndarray, v: np.ndarray, leaf: Statistic) -> float:

@@ -14,6 +14,9 @@ from cyclopts import App, CycloptsError, Parameter
 
 from phosphene.cli import (
     audio,
+    audio_reconstruct,
+    audio_style,
+    audio_texture,
     card,
     demo,
     dream,
@@ -71,6 +74,8 @@ COMMANDS = (
 )
 study.app.command(study_regularization.study_regularization, name="regularization")
 study.app.command(study_class.study_class, name="class")
+for command in (audio_texture.texture, audio_style.style, audio_reconstruct.reconstruct):
+    audio.audio.command(command)
 
 
 def build() -> App:

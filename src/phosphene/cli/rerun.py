@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from phosphene.audio import rerun as composed
 from phosphene.cli import audio as sounds
+from phosphene.cli import audio_made
 from phosphene.cli import dream as dreams
 from phosphene.cli.console import Screen, relative
 from phosphene.cli.options import Json, Quiet, Weights
@@ -32,7 +34,7 @@ from phosphene.style.record import KIND as STYLE
 from phosphene.style.transfer import StepDone
 
 FEATURE = "feature"
-KINDS = (FEATURE, SOUND, DREAM, STYLE, *painted.FIGURES)
+KINDS = (FEATURE, SOUND, DREAM, STYLE, *painted.FIGURES, *composed.KINDS)
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,8 @@ def rerun(
     init
         The picture that it was started from, if any.
     input
-        A picture or mask that it was made from, or that its target looks at; each is known by its pixels, so any order
-        will do.
+        A picture, mask or recording that it was made from, or that its target looks at; each is known by its content,
+        so any order will do.
     normalize
         The folder of pictures that channels were measured on, if any.
     device
@@ -128,6 +130,8 @@ def rerun(
         return resound(recipe, asked, screen)
     if kind == DREAM:
         return redream(recipe, asked, screen)
+    if kind in composed.KINDS:
+        return recompose(recipe, asked, screen)
     return (repaint if kind == STYLE else redraw)(recipe, asked, screen)
 
 
@@ -175,6 +179,23 @@ def resound(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
     clip, same, differences = heard.compare(recipe, work)
     clip = clip.save(asked.out / (safe_name(clip.target) + ".wav"))
     tell(screen, sounds.entry(clip), sounds.said(clip), same, differences, "samples")
+    return 0
+
+
+def recompose(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
+    """A sound made from recordings, made again from the recordings that are given."""
+    work = composed.prepare(
+        recipe, asked.inputs, model=asked.model, weights=asked.weights, device=asked.device, anyway=asked.anyway
+    )
+    ensure_folder(asked.out)
+    with threads(recipe):
+        stopped = audio_made.show(work, screen)
+    if stopped and not work.complete:
+        return interrupted(screen)
+    same, differences = composed.compare(recipe, work)
+    sound = work.sounds[0].save(asked.out / f"{asked.file.stem}.wav")
+    said = "  ".join([str(relative(sound.path)), *audio_made.said(sound)])
+    tell(screen, audio_made.entry(sound), said, same, differences, "samples")
     return 0
 
 

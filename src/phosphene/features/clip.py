@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from phosphene.errors import UsageError
 from phosphene.features.picture import Status
-from phosphene.files import atomic_write, safe_name
-from phosphene.media import from_levels, leveled, to_levels, wav_bytes
-from phosphene.metadata import embed_in_sound, sidecar
-
-ENDS = 160  # samples that fade to silence in the file, 10 ms at 16 kHz: what ends in the middle of a wave clicks
+from phosphene.files import safe_name
+from phosphene.media import kept as kept
+from phosphene.media import samples_sha256 as samples_sha256
+from phosphene.metadata import write_sound
 
 
 @dataclass(frozen=True)
@@ -53,15 +49,8 @@ class Clip:
         file = Path(path)
         if file.suffix.lower() != ".wav":
             raise UsageError(f"clips are saved as .wav, got {file.name!r}")
-        levels = to_levels(self.sound.numpy())
-        if not metadata:
-            sidecar(file).unlink(missing_ok=True)  # of an earlier clip: it would speak for this one
-            atomic_write(file, wav_bytes(levels, self.rate))
-            return replace(self, path=file)
-        text = json.dumps(self.recipe, ensure_ascii=False)
         described = f"{self.target} of {self.recipe['model']['name']} by phosphene"
-        atomic_write(file, embed_in_sound(levels, self.rate, text, description=described))
-        atomic_write(sidecar(file), (json.dumps(self.recipe, ensure_ascii=False, indent=1) + "\n").encode())
+        write_sound(file, self.sound, self.rate, self.recipe if metadata else None, description=described)
         return replace(self, path=file)
 
 
@@ -87,19 +76,3 @@ class Clips:
         """Write every clip into a folder, named by its target; returns them with their paths."""
         saved = [clip.save(Path(folder) / (safe_name(clip.target) + ".wav"), metadata=metadata) for clip in self.clips]
         return replace(self, clips=tuple(saved))
-
-
-def kept(wave: Tensor, rate: int, loudness: float) -> Tensor:
-    """A wave (channels, samples) as its file will hold it: silent ends, at its loudness, in 16 bits."""
-    length = min(ENDS, wave.shape[-1] // 4)
-    envelope = torch.ones(wave.shape[-1])
-    if length > 0:
-        envelope[:length] = torch.linspace(0, 1, length)
-        envelope[-length:] = envelope[:length].flip(0)
-    finite = torch.nan_to_num(wave.float().cpu(), nan=0.0, posinf=0.0, neginf=0.0)
-    return torch.from_numpy(from_levels(to_levels(leveled(finite * envelope, rate, loudness).numpy())))
-
-
-def samples_sha256(sound: Tensor) -> str:
-    """SHA-256 of the 16-bit levels alone, channel after channel within each sample, as the WAV holds them."""
-    return hashlib.sha256(to_levels(sound.numpy()).T.astype("<i2").tobytes()).hexdigest()

@@ -21,6 +21,8 @@ from phosphene.media.encode import animation_bytes as animation_bytes
 from phosphene.media.encode import encode_picture as encode_picture
 from phosphene.media.encode import output_format as output_format
 from phosphene.media.encode import write_picture as write_picture
+from phosphene.media.kept import kept as kept
+from phosphene.media.kept import samples_sha256 as samples_sha256
 from phosphene.media.levels import Bits as Bits
 from phosphene.media.levels import Picture as Picture
 from phosphene.media.levels import array_bytes as array_bytes

@@ -1,7 +1,7 @@
 """From a name to a model: phosphene's own, torchvision's classification networks, timm's, a user's factory.
 
     minivgg, vgg19_cd16x, inceptionv1                                 networks that see
-    crepe_tiny, crepe_full, yamnet, silero_vad_16k                    networks that hear
+    crepe_tiny, crepe_full, yamnet, silero_vad_16k, random_sound      networks that hear
     squeezenet1_1, torchvision:resnet50, torchvision:resnet50@IMAGENET1K_V1
     timm:resnet18.a1_in1k
     package.module:factory
@@ -23,7 +23,7 @@ from typing import Any, Literal
 from torch import nn
 
 from phosphene.errors import UsageError, unknown
-from phosphene.models import crepe, inceptionv1, minivgg, silero, vgg19_cd16x, yamnet
+from phosphene.models import crepe, inceptionv1, minivgg, random_sound, silero, vgg19_cd16x, yamnet
 from phosphene.models.factory_source import call_factory, net_and_spec
 from phosphene.models.inceptionv1_labels import output_labels
 from phosphene.models.inceptionv1_weights import load_inceptionv1
@@ -135,6 +135,16 @@ OWN = {
         silero.LICENSE,
         lambda _: silero.LABELS,
     ),
+    **{
+        name: _Own(
+            partial(random_sound.RandomSound, seed),
+            partial(random_sound.load_random_sound, name),
+            lambda: None,
+            random_sound.SPEC,
+            random_sound.LICENSE,
+        )
+        for name, seed in random_sound.SEEDS.items()
+    },
 }
 
 

@@ -20,7 +20,7 @@ the picture and L-BFGS can follow it. Where the counts of positions differ, quan
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -43,10 +43,18 @@ MAX_DIRECTIONS = 16_384  # eight times the widest layers in common use (2048); m
 class Moments(Statistic):
     """Squared Wasserstein-2 distance of Gaussians that have the features' means and covariances, per channel.
 
-    The covariances of both sides get VARIANCE_FLOOR times the reference's mean square on their diagonal.
+    The covariances of both sides get VARIANCE_FLOOR times the reference's mean square on their diagonal. norm:
+    "channel" is the distance itself, "relative" the share of that mean square, so that layers weigh alike.
     """
 
     word: ClassVar[str] = "moments"
+
+    norm: Literal["channel", "relative"] = "channel"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.norm not in ("channel", "relative"):
+            raise UsageError(f"the norm of moments is channel or relative, got {self.norm!r:.80}")
 
     def _sums(self, features: Tensor, weight: Tensor | None, part: Tensor | None) -> tuple[Tensor, ...]:
         flat = precise(features).flatten(2)
@@ -61,11 +69,14 @@ class Moments(Statistic):
         overlap: Tensor = RootTrace.apply(expected_root @ covariance @ expected_root, floor.square())
         spread = trace(covariance) + expected_root.square().sum((1, 2)) - 2 * overlap
         shift = (mean - expected_mean).square().sum(1)
-        return ((shift + spread) / mean.shape[1]).to(sums[0])
+        size = floor / VARIANCE_FLOOR if self.norm == "relative" else 1.0
+        return ((shift + spread) / mean.shape[1] / size).to(sums[0])
 
     def _target(self, features: Tensor, weight: Tensor | None) -> tuple[Tensor, ...]:
         sums = self.sums(features, weight)
         square = trace(per_position(sums[1], sums[2])) / features.shape[1]
+        if self.norm == "relative":
+            self._refuse_zero(square)
         floor = double(VARIANCE_FLOOR * square).clamp(min=torch.finfo(torch.float32).tiny)
         mean, covariance = moments(sums, floor)
         return mean, square_root(covariance), floor

@@ -73,25 +73,22 @@ def write_sounds(clips: Clips, folder: str | Path) -> Path:
     for clip in clips:
         if clip.path is None:
             raise UsageError("a page lies beside its clips: save them first")
-        image = sound_picture(clip.sound, clip.rate)
-        file = clip.path.with_suffix(".spectrogram.png")
-        atomic_write(file, png_bytes(image))
-        figures.append(
-            Figure(
-                file.name,
-                f"wave and spectrogram of {clip.target}",
-                image.width,
-                image.height,
-                _caption(clip),
-                sound=clip.path.name,
-            )
-        )
+        alt = f"wave and spectrogram of {clip.target}"
+        figures.append(player(clip.path, clip.sound, clip.rate, alt, _caption(clip)))
     section = Section("clips", "Clips", figures=tuple(figures), columns=2)
     facts = (("network", clips.model), ("clips", str(len(clips))), ("rate", f"{clips[0].rate} Hz"))
     lead = (
         "Sounds that were optimised until a unit of the network responded. Turn the volume down before you listen.",
     )
     return write_page(Page(f"{clips.model}: what it listens for", lead, (section,), facts), folder)
+
+
+def player(file: Path, sound: Tensor, rate: int, alt: str, caption: tuple[str, ...]) -> Figure:
+    """A player for a sound (channels, samples) that lies in `file`; its picture is written beside it."""
+    image = sound_picture(sound, rate)
+    picture = file.with_suffix(".spectrogram.png")
+    atomic_write(picture, png_bytes(image))
+    return Figure(picture.name, alt, image.width, image.height, caption, sound=file.name)
 
 
 def _caption(clip: Clip) -> tuple[str, ...]:

@@ -1,0 +1,165 @@
+"""One sound that was made from recordings, and where it lies: with its recipe, and its state while it is made.
+
+    FOLDER/NAME.wav, NAME.json                 the sound and its recipe
+    FOLDER/.phosphene/NAME.wav.safetensors     the state of the work, while there is one
+
+What was measured is of the saved file, so that a stranger who loads it finds the same numbers. Every file is written
+whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from phosphene.engine.checkpoint import read_state, write_state
+from phosphene.errors import PhospheneError, RecipeError, UsageError
+from phosphene.media import samples_sha256
+from phosphene.media.wav import from_levels, read_wav
+from phosphene.metadata import parse_untrusted_json, read_recipe_text, write_sound
+
+WORK = ".phosphene"
+SAME = ("kind", "name", "model", "target", "method", "inputs")  # parts of a recipe that decide which sound it makes
+HALF_RANGE = 32768  # levels of 16 bits to which reading gives 1; writing gives the highest, 32767
+Status = Literal["ok", "degenerate", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound that was made.
+
+    name: of its file, without the suffix. sound: (channels, samples) in [-1, 1], already rounded to 16 bits. rate:
+    samples per second. losses: by term, without weights, of these samples; noise: the same of white noise. measured:
+    copying, held-out distance, spectral distance, as `measures.py` says. loudness: LUFS. peak: true peak, 1 is full
+    scale. seamless: whether it is a loop. status: "ok", "degenerate" (reason says why) or "interrupted".
+    """
+
+    name: str
+    sound: Tensor = field(repr=False)
+    rate: int
+    losses: Mapping[str, float]
+    noise: Mapping[str, float]
+    measured: Mapping[str, Any]
+    loudness: float
+    peak: float
+    seamless: bool
+    steps: int
+    status: Status
+    reason: str
+    seconds: float
+    recipe: dict[str, Any] = field(repr=False)
+    path: Path | None = None
+
+    @property
+    def loss(self) -> float:
+        """The sum of the weighted losses of these samples."""
+        return self._weighted(self.losses)
+
+    @property
+    def share(self) -> float:
+        """The loss as a share of white noise's."""
+        return self.loss / self._weighted(self.noise)
+
+    def save(self, path: str | Path, *, metadata: bool = True) -> Sound:
+        """Write a 16-bit WAV with the recipe in its INFO and NAME.json beside it; returns the sound with its path."""
+        file = Path(path)
+        if file.suffix.lower() != ".wav":
+            raise UsageError(f"sounds are saved as .wav, got {file.name!r}")
+        described = f"{self.name} with {self.recipe['model']['name']} by phosphene"
+        write_sound(file, self.sound, self.rate, self.recipe if metadata else None, description=described)
+        return replace(self, path=file)
+
+    def _weighted(self, losses: Mapping[str, float]) -> float:
+        return float(sum(self.recipe["target"][name]["weight"] * loss for name, loss in losses.items()))
+
+
+def sound_of(name: str, sound: Tensor, recipe: dict[str, Any], path: Path | None = None) -> Sound:
+    """The sound of these samples that a recipe with its result describes. Raises RecipeError when it is of others."""
+    try:
+        result = recipe["result"]
+        if result["samples_sha256"] != samples_sha256(sound):
+            raise RecipeError(f"the recipe of {name} is of another sound")
+        return Sound(
+            name=name,
+            sound=sound,
+            rate=int(recipe["model"]["input"]["rate"]),
+            losses={str(term): float(loss) for term, loss in result["losses"].items()},
+            noise={str(term): float(loss) for term, loss in result["noise"].items()},
+            measured=dict(result["measured"]),
+            loudness=float("-inf") if result["loudness"] is None else float(result["loudness"]),
+            peak=float(result["peak"]),
+            seamless=recipe["method"].get("seamless") is True,
+            steps=int(result["steps"]),
+            status=result["status"],
+            reason=str(result["reason"]),
+            seconds=float(result["seconds"]),
+            recipe=recipe,
+            path=path,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecipeError(f"the recipe of {name} is damaged: {error}") from error
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one sound goes. file: its WAV."""
+
+    file: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that holds the state of the work."""
+        return self.file.parent / WORK / f"{self.file.name}.safetensors"
+
+    def keep(self, wanted: Mapping[str, Any], state: dict[str, Any]) -> None:
+        """Write down the state of the work on the sound that `wanted` describes."""
+        write_state(self.checkpoint, {"wanted": json.dumps(wanted, sort_keys=True), "state": state})
+
+    def restore(self, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The state that an earlier run kept, None when there is none.
+
+        Raises UsageError when it is of another sound, RecipeError when it is damaged.
+        """
+        if not self.checkpoint.is_file():
+            return None
+        kept = read_state(self.checkpoint)
+        try:
+            theirs = json.loads(kept["wanted"])
+            wrong = [part for part in SAME if theirs[part] != wanted[part]]
+            state: dict[str, Any] = kept["state"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecipeError(f"the checkpoint of '{self.file}' is damaged; leave --resume out") from error
+        if wrong:
+            raise UsageError(
+                f"cannot resume '{self.file}': it was begun with other settings ({', '.join(wrong)}); "
+                "leave --resume out to start anew"
+            )
+        return state
+
+    def forget(self) -> None:
+        """Remove the state of the work."""
+        self.checkpoint.unlink(missing_ok=True)
+        work = self.checkpoint.parent
+        if work.is_dir() and not any(work.iterdir()):
+            work.rmdir()
+
+    def find(self, name: str, wanted: Mapping[str, Any]) -> Sound | None:
+        """The finished sound, if it lies here and its recipe is the one that is wanted; else None."""
+        if not self.file.is_file():
+            return None
+        try:
+            recipe = parse_untrusted_json(read_recipe_text(self.file))
+            samples, _ = read_wav(self.file.read_bytes(), self.file.name)
+            levels = np.round(samples * HALF_RANGE).astype(np.int16)
+            found = sound_of(name, torch.from_numpy(from_levels(levels)), recipe, self.file)
+        except (PhospheneError, OSError):
+            return None
+        same = all(recipe.get(part) == wanted[part] for part in SAME)
+        return found if same and found.status == "ok" else None
