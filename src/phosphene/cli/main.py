@@ -25,6 +25,7 @@ from phosphene.cli import (
     scan,
     study,
     study_class,
+    study_faithfulness,
     study_regularization,
     style,
     texture,
@@ -67,6 +68,7 @@ COMMANDS = (
 )
 study.app.command(study_regularization.study_regularization, name="regularization")
 study.app.command(study_class.study_class, name="class")
+study.app.command(study_faithfulness.study_faithfulness, name="faithfulness")
 
 
 def build() -> App:
