@@ -1,6 +1,7 @@
 """The page of a study of faithfulness: each question with its answer, the pictures, the road, all numbers.
 
-    index.html        the page                      natural.png   the best natural pictures, as the network sees them
+    index.html        the page
+    natural-1.png ..  the best natural pictures, as the network sees them
     road.svg          how alike pictures are, layer by layer
     kinship.svg       how often the picture is more like a natural picture of the unit than like a random one
 
@@ -12,7 +13,6 @@ from __future__ import annotations
 import shlex
 from pathlib import Path, PurePosixPath
 
-from phosphene.contact import contact_sheet
 from phosphene.errors import UsageError
 from phosphene.features.picture import Picture
 from phosphene.files import atomic_write
@@ -25,7 +25,6 @@ from phosphene.study.result import short
 from phosphene.study.trust import HEADER, Trust, row
 
 WIDTH, HEIGHT = 560, 320  # pixels of a chart: two stand abreast
-NATURAL_COLUMNS = 3
 MARKS = {True: "speaks against it", False: "nothing against it", None: "says nothing"}
 
 
@@ -54,7 +53,8 @@ def sections(study: Trust, folder: str | Path) -> tuple[Section, ...]:
     pictures = (study.picture, *study.family)
     if any(picture.path is None or picture.path.parent != place for picture in pictures):
         raise UsageError("a report lies beside its pictures: save the study in that folder first")
-    found = [questions(study), compared(study, place)]
+    optimized = Section("optimized", "Optimized pictures", figures=tuple(map(figure, pictures)))
+    found = [questions(study), optimized, nature(study, place)]
     if study.path:
         found.append(road(study, place))
     if study.transfers:
@@ -65,27 +65,22 @@ def sections(study: Trust, folder: str | Path) -> tuple[Section, ...]:
 
 
 def questions(study: Trust) -> Section:
-    """What was asked, what came out, and what that can tell."""
-    rows = tuple((check.title, MARKS[check.doubt], check.can, check.cannot) for check in study.checks())
-    table = Table(("question", "answer", "what it can tell", "what it cannot"), rows)
-    return Section("questions", "What this can and cannot tell", tables=(table,))
+    """What was asked, and what an answer can tell."""
+    text = tuple(f"{check.title}, {MARKS[check.doubt]}. {check.can} {check.cannot}" for check in study.checks())
+    return Section("questions", "What this can and cannot tell", text)
 
 
-def compared(study: Trust, place: Path) -> Section:
-    """The optimized pictures and the best natural ones."""
-    rows = study.shown
-    labels = [(short(float(study.natural.values[r])), PurePosixPath(study.natural.data.key(r)).name) for r in rows]
-    sheet = contact_sheet(list(study.examples[: len(rows)]), labels, columns=NATURAL_COLUMNS)
-    atomic_write(place / "natural.png", png_bytes(sheet))
-    natural = Figure(
-        "natural.png",
-        f"the natural pictures that raise {study.target} most",
-        sheet.width,
-        sheet.height,
-        (f"the best of {len(study.natural)} natural pictures",),
-    )
-    optimized = tuple(figure(picture) for picture in (study.picture, *study.family))
-    return Section("pictures", "Optimized and natural", figures=(*optimized, natural), columns=4)
+def nature(study: Trust, place: Path) -> Section:
+    """The best natural pictures, each in a file of its own."""
+    figures = []
+    for number, (one, pixels) in enumerate(zip(study.shown, study.examples, strict=False), 1):
+        file = atomic_write(place / f"natural-{number}.png", png_bytes(pixels))
+        key, value = study.natural.data.key(one), float(study.natural.values[one])
+        caption = (f"activation {short(value)}", PurePosixPath(key).name)
+        alt = f"natural picture {number} of those that raise {study.target} most"
+        figures.append(Figure(file.name, alt, pixels.shape[2], pixels.shape[1], caption))
+    text = (f"The best of {len(study.natural)} pictures, as the network sees them.",)
+    return Section("natural", "Natural pictures", text, tuple(figures))
 
 
 def figure(picture: Picture) -> Figure:

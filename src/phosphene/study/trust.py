@@ -25,7 +25,7 @@ from phosphene.study.result import finite, short
 from phosphene.study.transfer import Transfer
 
 SHOWN = 9  # natural pictures on a sheet
-COLUMNS = 9
+COLUMNS = 5  # of a sheet, at least; with the usual nine the optimized ones fill its first row
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Trust:
             *(("natural", short(float(self.natural.values[row]))) for row in rows),
         ]
         title = f"{self.model} · {self.target}: activation of optimized and natural pictures"
-        return contact_sheet(pictures, labels, columns=min(COLUMNS, len(pictures)), title=title)
+        return contact_sheet(pictures, labels, columns=max(COLUMNS, 1 + len(self.family)), title=title)
 
     def data(self) -> dict[str, Any]:
         """Everything as JSON; files by their names."""
