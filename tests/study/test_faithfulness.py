@@ -260,6 +260,8 @@ def test_settings_that_cannot_be_are_refused(small: Model, textures: Textures) -
             FaithfulnessConfig(**wrong)
     with pytest.raises(UsageError, match="alpha"):
         StudyingFaithfulness(small, "conv4_1:3", textures, config=ph.RenderConfig(signal=SignalConfig(alpha=True)))
+    with pytest.raises(UsageError, match="8 pictures or more"):
+        StudyingFaithfulness(small, "conv4_1:3", Textures(7, size=64), others=[small])
     with pytest.raises(UsageError, match="no data"):
         StudyingFaithfulness(small, "conv4_1:3", "nowhere")
 

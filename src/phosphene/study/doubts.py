@@ -88,8 +88,8 @@ def path(study: Trust) -> Check:
         answer,
         "Below the threshold, what drives the unit in the picture is not what drives it in natural pictures: do not "
         "explain the one by the other.",
-        "Above it, both excite the same channels more than chance would, at a few thousandths of all that a network "
-        "does; a hidden road beside the common one is not ruled out.",
+        "About one ordinary unit in eight is flagged too. Above the threshold, both excite more of the same channels "
+        "than chance would, and no more than that: a hidden road beside the common one is not ruled out.",
     )
 
 

@@ -94,6 +94,8 @@ class StudyingFaithfulness:
             _ = other.picture_spec  # raises for one that hears
         opened = open_data(data, size=max(model.picture_spec.size), seed=config.seed)
         self.data = candidates(Subset(opened, ask.limit) if ask.limit and index is None else opened, index, self.unit)
+        if self.others and len(self.data) < FEWEST:
+            raise UsageError(f"a counterpart is looked for in {FEWEST} pictures or more, got {len(self.data)}")
         plan(model, [self.unit], config)
         self.undefined = self._undefined()
         self.folder, self.metadata = None if folder is None else Path(folder), metadata
@@ -194,8 +196,6 @@ class StudyingFaithfulness:
         )
 
     def _transfers(self, natural: Responses) -> tuple[Transfer, ...]:
-        if len(natural) < FEWEST or not natural.varies:
-            return ()
         return tuple(transfer(other, natural, self.pictures[0].pixels) for other in self.others)
 
     def _quietly(self, targets: Sequence[Objective], config: RenderConfig) -> Sequence[Picture]:
