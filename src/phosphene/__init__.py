@@ -108,7 +108,9 @@ if TYPE_CHECKING:
     from phosphene.signals import Shared as Shared
     from phosphene.signals import Signal as Signal
     from phosphene.study.classes import study_class as study_class
+    from phosphene.study.config import FaithfulnessConfig as FaithfulnessConfig
     from phosphene.study.config import RegularizationConfig as RegularizationConfig
+    from phosphene.study.faithfulness import study_faithfulness as study_faithfulness
     from phosphene.study.regularization import study_regularization as study_regularization
     from phosphene.style.api import style_transfer as style_transfer
     from phosphene.style.inputs import Mask as Mask
@@ -158,9 +160,10 @@ _HOME = {
     "style.painting": ("Painting",),
     "style.reconstruct": ("reconstruct",),
     "style.texture": ("texture",),
-    "study.config": ("RegularizationConfig",),
+    "study.config": ("FaithfulnessConfig", "RegularizationConfig"),
     "study.regularization": ("study_regularization",),
     "study.classes": ("study_class",),
+    "study.faithfulness": ("study_faithfulness",),
     "textures": ("Textures",),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -30,6 +30,7 @@ from phosphene.cli import (
     scan,
     study,
     study_class,
+    study_faithfulness,
     study_regularization,
     style,
     texture,
@@ -74,6 +75,7 @@ COMMANDS = (
 )
 study.app.command(study_regularization.study_regularization, name="regularization")
 study.app.command(study_class.study_class, name="class")
+study.app.command(study_faithfulness.study_faithfulness, name="faithfulness")
 for command in (audio_texture.texture, audio_style.style, audio_reconstruct.reconstruct):
     audio.audio.command(command)
 

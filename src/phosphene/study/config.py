@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phosphene.errors import UsageError
+from phosphene.recipe import MAX_FAMILY
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,25 @@ class RegularizationConfig:
         for name in ("steps", "views"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class FaithfulnessConfig:
+    """Whether an optimized picture can be trusted: what is compared with it."""
+
+    pictures: int = 9
+    """Pictures of the unit, made to differ, whose weakest is compared with the data's best; 0 leaves that out."""
+    top: int = 16
+    """Natural pictures with the highest responses that the picture's way through the network is compared with."""
+    random: int = 64
+    """Natural pictures drawn at random: how alike pictures are that have nothing to do with the unit."""
+    limit: int | None = None
+    """Look at so many pictures of the data only, evenly spread."""
+
+    def __post_init__(self) -> None:
+        if self.pictures != 0 and not 2 <= self.pictures <= MAX_FAMILY:
+            raise UsageError(f"pictures is 2 to {MAX_FAMILY} that differ, or 0; got {self.pictures}")
+        for name, least in (("top", 3), ("random", 3), ("limit", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UsageError(f"{name} must be at least {least}, got {value}")
