@@ -16,7 +16,8 @@ from phosphene.errors import RecipeError, UsageError
 from phosphene.features import sound_rerun
 from phosphene.features.audio_config import AudioConfig
 from phosphene.features.clip import Clip, samples_sha256
-from phosphene.features.sounding import Sounding, render_sound
+from phosphene.features.sound import render_sound
+from phosphene.features.sounding import Sounding
 from phosphene.media import loudness, read_sound, true_peak
 from phosphene.media.loudness import HIGHEST_PEAK
 from phosphene.metadata import parse_untrusted_json, read_recipe_text

@@ -25,9 +25,10 @@ class AudioConfig:
     signal: Literal["stft", "fourier", "samples"] = "stft"
     """Basis that is optimised: stft (short windows with a spectral slope), fourier (one real FFT with the same slope,
     for sounds that go on), or the samples themselves."""
-    decay: float = 0.5
-    """Exponent of the falling amplitude spectrum: 0.5 is 3 dB an octave (fourier, stft)."""
-    low: float = 40.0
+    decay: float = 0.0
+    """Exponent of the falling amplitude spectrum that clips begin with: 0 is white, 0.5 is 3 dB an octave (fourier,
+    stft)."""
+    low: float = 80.0
     """Lowest frequency in Hz that moves freely (fourier, stft)."""
     high: float | None = None
     """Highest one in Hz; 0.47 of the sample rate when left out."""

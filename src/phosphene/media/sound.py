@@ -21,16 +21,23 @@ SILENT = 1e-4  # peak below which a recording is silent: 80 dB below full scale
 CONSTANT_SHARE = 0.999  # of the power in the mean: no sound
 
 
-def read_sound(path: str | Path, *, rate: int, channels: int = 1) -> tuple[Tensor, tuple[str, ...]]:
+def read_sound(
+    path: str | Path, *, rate: int, channels: int = 1, longest: float | None = None
+) -> tuple[Tensor, tuple[str, ...]]:
     """A recording (channels, samples) in [-1, 1] at `rate` Hz, and notes on what was changed.
 
-    Raises MediaError, one line with the file's name: missing, no sound, empty, silent, constant, NaN; MissingExtraError
+    longest: seconds that may be read. Raises MediaError, one line with the file's name: missing, no sound, empty, too
+    long, silent, constant, NaN; MissingExtraError
     for a format that needs soundfile.
     """
     samples, own = _read(Path(path))
     name = Path(path).name
     if samples.shape[1] == 0:
         raise MediaError(f"'{name}' has 0 samples; there is nothing to hear")
+    if longest is not None and samples.shape[1] > longest * own:
+        raise MediaError(
+            f"'{name}' lasts {samples.shape[1] / own:.0f} s, and {longest:g} s is the most; cut a part out"
+        )
     if not np.isfinite(samples).all():
         raise MediaError(f"'{name}' has samples that are NaN or infinite; export it again")
     sound = torch.from_numpy(samples)
