@@ -66,7 +66,7 @@ def kept_near(
     units = single_units(model, asked, config)
     family = next((unit for unit in units if unit.together > 1), None)
     if family is not None:
-        raise UsageError(f"near holds single pictures and clips, and {family} is of a family; leave one of the two out")
+        raise UsageError(f"near holds single pictures and clips, and {family} is a family; leave one of the two out")
     channels = model.spec.channels
     if isinstance(config, RenderConfig):
         canvas = config.canvas(model.picture_spec.size)

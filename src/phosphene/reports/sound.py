@@ -69,29 +69,32 @@ def write_sounds(clips: Clips, folder: str | Path) -> Path:
 
     Raises UsageError for a clip that was not saved.
     """
-    figures = []
-    for clip in clips:
-        if clip.path is None:
-            raise UsageError("a page lies beside its clips: save them first")
-        image = sound_picture(clip.sound, clip.rate)
-        file = clip.path.with_suffix(".spectrogram.png")
-        atomic_write(file, png_bytes(image))
-        figures.append(
-            Figure(
-                file.name,
-                f"wave and spectrogram of {clip.target}",
-                image.width,
-                image.height,
-                _caption(clip),
-                sound=clip.path.name,
-            )
-        )
-    section = Section("clips", "Clips", figures=tuple(figures), columns=2)
+    figures = tuple(sound_figure(clip, Path(folder)) for clip in clips)
+    section = Section("clips", "Clips", figures=figures, columns=2)
     facts = (("network", clips.model), ("clips", str(len(clips))), ("rate", f"{clips[0].rate} Hz"))
     lead = (
         "Sounds that were optimised until a unit of the network responded. Turn the volume down before you listen.",
     )
     return write_page(Page(f"{clips.model}: what it listens for", lead, (section,), facts), folder)
+
+
+def sound_figure(clip: Clip, folder: Path, caption: tuple[str, ...] | None = None) -> Figure:
+    """The picture of a saved clip, written beside it, with a player, for a page in `folder`.
+
+    Raises UsageError for a clip that was not saved.
+    """
+    if clip.path is None:
+        raise UsageError("a page lies beside its clips: save them first")
+    image = sound_picture(clip.sound, clip.rate)
+    file = atomic_write(clip.path.with_suffix(".spectrogram.png"), png_bytes(image))
+    return Figure(
+        file.relative_to(folder).as_posix(),
+        f"wave and spectrogram of {clip.target}",
+        image.width,
+        image.height,
+        _caption(clip) if caption is None else caption,
+        sound=clip.path.relative_to(folder).as_posix(),
+    )
 
 
 def _caption(clip: Clip) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from phosphene.demo.pieces import (
     reconstruct,
     signals,
     silent,
+    sound,
     style,
 )
 
@@ -25,6 +26,7 @@ PIECES: tuple[Piece, ...] = (
     dream.PIECE,
     style.PIECE,
     reconstruct.PIECE,
+    sound.PIECE,
 )
 
 __all__ = ["PIECES"]
