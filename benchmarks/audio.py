@@ -42,7 +42,7 @@ class Case:
     target: str
 
 
-CASES = (Case("yamnet", "logit:0..7"), Case("crepe_tiny", "logit:100..107"), Case("crepe_full", "logit:100..107"))
+CASES = (Case("yamnet", "logit:0..7"), Case("crepe_tiny", "logit:100..107"))
 
 
 def bare(model: Model, waves: Tensor) -> Callable[[], object]:
@@ -76,7 +76,7 @@ def row(case: Case, count: int, rounds: int) -> list[object]:
         parameter.requires_grad_(False)
     work = Sounding(model, case.target, AudioConfig(), CPU)
     objective = work.groups[0]
-    wave, transform = work._parts(objective, ROWS)
+    wave, transform = work.parts(objective, ROWS)
     run = optimize(
         objective, model, wave, transform, RenderConfig(steps=100_000, optimizer=OptimizerConfig(lr=work.config.lr))
     )

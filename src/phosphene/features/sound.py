@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from torch import Tensor
 
@@ -25,22 +26,25 @@ def render_sound(
     *,
     config: AudioConfig | None = None,
     run: RunConfig | None = None,
-    several: DiversityConfig | None = None,
-    beside: NearConfig | None = None,
+    diversity: int | Literal["auto"] = DiversityConfig.diversity,
+    diversity_weight: float | Literal["auto"] = DiversityConfig.diversity_weight,
     init: Tensor | None = None,
+    near: str | None = None,
+    near_weight: float = NearConfig.near_weight,
 ) -> Clips:
     """Optimise one clip for every unit of the targets, as `phosphene audio render` does.
 
-    targets: text such as "logit:Whistling" or "logit:228 - 0.1*tvtime", objectives, or several of either. several: so
-    many clips of each unit, which differ. init: a sound (channels, samples) in [-1, 1] at the network's rate to start
-    from. beside: a layer in whose features the clips stay near that one.
+    targets: text such as "logit:Whistling" or "logit:228 - 0.1*tvtime", objectives, or several of either.
+    diversity, diversity_weight: so many clips of each unit, which differ, and how much (`DiversityConfig`). init: a
+    sound (channels, samples) in [-1, 1] at the network's rate to start from. near, near_weight: a layer in whose
+    features the clips stay near that one, and how much (`NearConfig`).
     Raises UsageError for a network that sees, and for targets, lengths or numbers that cannot be.
     """
     settings, machine = config or AudioConfig(), run or RunConfig()
     make = unheard(model, machine, init)
     _, start = clip_length(model.audio_spec, settings, init)
-    asked = kept_near(model, targets, beside or NearConfig(), settings, make, start)
-    asked = diversify(model, asked, several or DiversityConfig(), settings, make)
+    asked = kept_near(model, targets, NearConfig(near, near_weight), settings, make, start)
+    asked = diversify(model, asked, DiversityConfig(diversity, diversity_weight), settings, make)
     work = Sounding(model, asked, settings, machine, init=init)
     for _ in work:
         pass

@@ -150,7 +150,7 @@ class Sounding:
 
     def _run(self, batch: Batch, model: Model, done: int) -> Iterator[Progress | Notice | Clip]:
         objective = aimed_at(batch.objective(), model, self.init)
-        wave, transform = self._parts(objective, batch.shape)
+        wave, transform = self.parts(objective, batch.shape)
         state = self.store.restore(batch.key) if self.store is not None else None
         if state is not None:
             yield Notice(f"batch {batch.number + 1} resumes at step {state['done']}")
@@ -220,7 +220,7 @@ class Sounding:
         for group in self.groups:
             refuse_cut(group, self.run)
             first = aimed_at(group.take(range(group.together)), self.model, self.init)
-            wave, transform = self._parts(first, group.together)
+            wave, transform = self.parts(first, group.together)
             with torch.no_grad():
                 Loop(first, self.model, wave.to(self.model.device), transform, self._loop_config()).scores(0)
 
@@ -232,12 +232,12 @@ class Sounding:
     def _batch_size(self, group: Objective, model: Model) -> int:
         def row_bytes() -> int:
             rows = aimed_at(group.take(range(group.together)), model, self.init)
-            loop = Loop(rows, model, *self._parts(rows, group.together), self._loop_config())
+            loop = Loop(rows, model, *self.parts(rows, group.together), self._loop_config())
             return kept_bytes(lambda: loop.scores(0)) // group.together
 
         return whole_groups(batch_rows(group.rows, self.run, self.arithmetic.device, row_bytes), group.together)
 
-    def _parts(self, objective: Objective, rows: int) -> tuple[Wave, Shake]:
+    def parts(self, objective: Objective, rows: int) -> tuple[Wave, Shake]:
         """A started wave and the transform for `rows` clips of an objective."""
         c, rate = self.config, self.spec.rate
         kind: Any = WAVES[c.signal]

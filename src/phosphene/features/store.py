@@ -23,11 +23,22 @@ from phosphene.errors import PhospheneError, RecipeError, UsageError
 from phosphene.features.clip import Clip, samples_sha256
 from phosphene.features.picture import Picture
 from phosphene.files import FileError, atomic_write, ensure_folder, safe_name
-from phosphene.media import pixels_sha256, png_bytes, quantize, read_array, read_picture, read_sound, to_tensor
+from phosphene.media import (
+    from_levels,
+    pixels_sha256,
+    png_bytes,
+    quantize,
+    read_array,
+    read_picture,
+    read_sound,
+    to_tensor,
+)
 from phosphene.metadata import parse_untrusted_json, read_recipe_text, sidecar
 
 WORK = ".phosphene"
 DONE = ("ok", "degenerate")  # status of a picture or sound that is not made again
+
+READ = 1 << 15  # what readers of WAV files divide a 16-bit level by; a clip is divided by the largest level, 1 less
 
 Made = TypeVar("Made", Picture, Clip)
 
@@ -162,7 +173,8 @@ class SoundStore(Store):
 
     def _read(self, file: Path, recipe: dict[str, Any]) -> tuple[torch.Tensor, bool]:
         spec = recipe["model"]["input"]
-        sound, _ = read_sound(file, rate=int(spec["rate"]), channels=int(spec["channels"]))
+        read, _ = read_sound(file, rate=int(spec["rate"]), channels=int(spec["channels"]))
+        sound = torch.from_numpy(from_levels((read * READ).round().numpy()))
         return sound, recipe["result"]["samples_sha256"] == samples_sha256(sound)
 
 

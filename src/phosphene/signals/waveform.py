@@ -11,8 +11,8 @@ sounds do, by 3 dB an octave (Voss and Clarke 1975), and a complex short-time Fo
 moves one place of a spectrogram. Outside of the band a coefficient moves a thousand times less: it can still be
 encoded.
 
-In the last two a parameter z stands for the coefficient z |z|^3. Adam moves all parameters by equal steps, those too
-whose gradient is chance; in the fourth power what grows steadily leaves them behind, and the sound is tones and not
+In the last two a parameter z stands for the coefficient z |z|^2. Adam moves all parameters by equal steps, those too
+whose gradient is chance; in the third power what grows steadily leaves them behind, and the sound is tones and not
 noise (sparse by its parameterization, the more so the deeper: Vaskevicius et al. 2019, arXiv 1909.05122; Woodworth et
 al. 2020, arXiv 2002.09277).
 """
@@ -37,7 +37,7 @@ OUTSIDE = 1e-3  # of the amplitude that is left outside of the band
 DECAY = 0.5  # amplitude falls by 3 dB an octave
 LOWEST, HIGHEST = 0.0025, 0.47  # cycles per sample; 40 and 7520 Hz at 16 kHz
 N_FFT = 512  # samples in a window of the short-time transform
-DEPTH = 4  # power of its parameter that a coefficient grows by: of 2, 3 and 4 the one whose clips hold least noise
+DEPTH = 3  # power of its parameter that a coefficient grows by: 2 leaves noise, 4 breaks sweeps into dots
 SILENT = 1e-9  # root mean square below which there is nothing to hold
 
 # name -> class, for the command line, recipes, and the tests that run every law over every wave
