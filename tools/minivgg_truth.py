@@ -25,7 +25,10 @@ from phosphene.textures.ruled import ANGLES
 STEPS, SIZE = 256, 128  # those of `phosphene render` where nothing is said; pixels
 SMOOTH = 1.5  # pixels, the blur before the structure tensor: without it grain decides, 9 degrees off on true stripes
 CONTROLS, CONTROL_SEED = 40, 5  # pictures of each class
-NEAREST, FARTHEST = 6, 30  # pixels, the steps that count for a lattice: from beyond a pattern's edges to its largest cells
+NEAREST, FARTHEST = (
+    6,
+    30,
+)  # pixels, the steps that count for a lattice: from beyond a pattern's edges to its largest cells
 
 
 def gray(picture: np.ndarray) -> np.ndarray:

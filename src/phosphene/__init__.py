@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from phosphene.features.render import Rendering as Rendering
     from phosphene.features.render import render as render
     from phosphene.features.rerun import rerun as rerun
-    from phosphene.features.sounding import render_sound as render_sound
+    from phosphene.features.sound import render_sound as render_sound
     from phosphene.models import AudioSpec as AudioSpec
     from phosphene.models import InputSpec as InputSpec
     from phosphene.models import LogMel as LogMel
@@ -142,7 +142,7 @@ _HOME = {
     "features.picture": ("Picture", "Sheet"),
     "features.render": ("Rendering", "render"),
     "features.rerun": ("rerun",),
-    "features.sounding": ("render_sound",),
+    "features.sound": ("render_sound",),
     "models": (
         "AudioSpec", "InputSpec", "LogMel", "Model", "average_pooling", "classify", "from_module", "known", "load",
         "mean_activations", "normalize_activations", "style_layers", "to_input",

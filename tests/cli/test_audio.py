@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from phosphene.metadata import read_recipe_text
@@ -39,6 +41,86 @@ def test_a_clip_is_made_again_to_the_bit(phosphene: Command, workplace: Path) ->
     assert again.code == 0
     assert again.json["same_samples"] is True
     assert Path(again.json["path"]).is_file()
+
+
+def recording(file: str, *, rate: int = 16_000, channels: int = 1, seconds: float = 0.3, **changes: Any) -> Path:
+    """A tone in a file of its own."""
+    samples = 0.2 * np.sin(2 * np.pi * 440 / rate * np.arange(round(rate * seconds)))
+    samples = changes.pop("change", lambda x: x)(samples)
+    soundfile.write(file, np.stack([samples] * channels, 1), rate, **changes)
+    return Path(file)
+
+
+def test_clips_of_one_unit_are_several_files(phosphene: Command, workplace: Path) -> None:
+    words = ("audio", "render", "crepe_tiny", "logit:108", *FAST, "--diversity", "2", "--out", "out", "--json")
+    ran = phosphene(*words, "--quiet")
+    paths = [result["path"] for result in ran.json["results"]]
+    assert len(set(paths)) == 2
+    assert all(Path(path).is_file() for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ()),
+        ({"rate": 44_100, "channels": 2}, ("resampled from 44100 to 16000 Hz", "2 channels; they are averaged to 1")),
+        ({"subtype": "PCM_U8"}, ()),
+        ({"subtype": "PCM_24"}, ()),
+        ({"subtype": "FLOAT", "change": lambda x: 20 * x}, ("leaves full scale (peak 4); it is turned down",)),
+    ],
+)
+def test_a_clip_starts_from_a_recording_of_any_kind_and_says_what_was_changed(
+    phosphene: Command, workplace: Path, change: dict[str, Any], said: tuple[str, ...]
+) -> None:
+    recording("a.wav", **change)
+    words = ("audio", "render", "crepe_tiny", "logit:108", *FAST, "--near", "pool6", "--init", "a.wav")
+    ran = phosphene(*words, "--out", "out")
+    assert ran.code == 0
+    assert all(part in ran.err for part in said)
+    assert ("a.wav" in ran.err) == bool(said)
+    (file,) = Path("out").glob("*.wav")
+    samples, _ = soundfile.read(file)
+    assert np.abs(samples).max() < 1
+    again = phosphene("rerun", str(file), "--init", "a.wav", "--out", "again", "--json")
+    assert again.json["same_samples"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seconds": 0}, "'a.wav' has 0 samples"),
+        ({"change": lambda x: 0 * x}, "'a.wav' is silent"),
+        ({"change": lambda x: 0 * x + 0.5}, "'a.wav' is a constant (DC)"),
+        ({"subtype": "FLOAT", "change": lambda x: np.where(x > 0.19, np.nan, x)}, "NaN or infinite"),
+        ({"seconds": 3600, "rate": 1_000, "subtype": "PCM_U8"}, "lasts 3600 s, and 600 s is the most"),
+        ({"seconds": 0.05}, "'a.wav' lasts 0.05 s, shorter than the 0.064 s (1024 samples)"),
+        ({"seconds": 0.1}, "lasts 0.1 s, less than the 0.128 s asked for"),
+    ],
+)
+def test_a_recording_that_cannot_be_used_is_one_line_and_writes_nothing(
+    phosphene: Command, workplace: Path, change: dict[str, Any], said: str
+) -> None:
+    recording("a.wav", **change)
+    ran = phosphene("audio", "render", "crepe_tiny", "logit:1", *FAST, "--init", "a.wav", "--out", "out")
+    assert ran.code in (1, 2)
+    assert said in ran.err
+    assert len(ran.err.strip().splitlines()) == 1
+    assert not Path("out").exists()
+
+
+def test_text_that_is_named_wav_is_one_line(phosphene: Command, workplace: Path) -> None:
+    Path("a.wav").write_text("la la la")
+    ran = phosphene("audio", "render", "crepe_tiny", "logit:1", *FAST, "--init", "a.wav", "--out", "out")
+    assert ran.code in (1, 2)
+    assert "'a.wav' is named .wav and is no WAV file" in ran.err
+    assert len(ran.err.strip().splitlines()) == 1
+
+
+def test_a_rendering_that_is_whole_is_not_made_again(phosphene: Command, workplace: Path) -> None:
+    words = ("audio", "render", "crepe_tiny", "logit:108", *FAST, "--out", "out", "--quiet", "--json")
+    first = phosphene(*words).json["results"][0]
+    second = phosphene(*words, "--resume").json["results"][0]
+    assert {**first, "seconds": 0} == {**second, "seconds": 0}
 
 
 def test_no_metadata_leaves_nothing_in_the_clip(phosphene: Command, workplace: Path) -> None:

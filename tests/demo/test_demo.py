@@ -365,3 +365,22 @@ def test_a_device_that_is_not_there_is_refused_before_any_work(tiny_model: Model
     with pytest.raises(UsageError, match="device"):
         Demo(tiny_model, tmp_path / "demo", run=RunConfig(device="cuda:99"))
     assert not list(tmp_path.iterdir())
+
+
+def test_sounds_are_on_the_page_where_a_network_hears_and_otherwise_how_to_get_one(
+    tiny_model: Model, tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    monkeypatch.setenv("PHOSPHENE_WEIGHTS", str(weights))
+    (event,) = done(Demo(tiny_model, tmp_path / "none", run=CPU, pieces=[by_name("sound")])).values()
+    assert "No network that hears" in event.section.note
+    assert not event.section.figures
+    (weights / "crepe_tiny.safetensors").symlink_to(shared / "models" / "crepe_tiny.safetensors")
+    (event,) = done(Demo(tiny_model, tmp_path / "some", run=CPU, pieces=[by_name("sound")])).values()
+    assert len(event.section.figures) == 2
+    for figure in event.section.figures:
+        assert (tmp_path / "some" / figure.file).is_file()
+        assert (tmp_path / "some" / figure.sound).is_file()
+    assert figure.sound in event.page.read_text()
+    assert "audio render crepe_tiny logit:168 logit:228" in event.section.commands[0]

@@ -7,22 +7,30 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+from torch import Tensor
 
-from phosphene.cli.console import Bar, Screen, relative
+from phosphene.cli.console import Meter, Screen, relative
 from phosphene.cli.options import Json, Network, NetworkFlags, Quiet
 from phosphene.cli.reconstruct import Device
-from phosphene.cli.render import INTERRUPTED, stopping
-from phosphene.errors import EXIT_FAILED
+from phosphene.cli.render import FREE, INTERRUPTED, ONE_EACH, DiversityFlags, NearFlags, outcome, stopping
+from phosphene.errors import EXIT_FAILED, UsageError
 from phosphene.features.audio_config import AudioConfig
 from phosphene.features.clip import Clip, Clips
-from phosphene.features.sounding import Sounding
-from phosphene.files import ensure_folder
+from phosphene.features.diversity import diversify
+from phosphene.features.events import Notice
+from phosphene.features.nearness import kept_near
+from phosphene.features.sound import unheard
+from phosphene.features.sounding import Sounding, clip_length
+from phosphene.features.store import SoundStore
+from phosphene.media import read_sound
+from phosphene.models import AudioSpec
 from phosphene.objectives import parse
 from phosphene.recipe import RunConfig
 from phosphene.reports.sound import write_sounds
 
 AudioFlags = Annotated[AudioConfig, Parameter(name="*"), Parameter(group="Sound")]
 DEFAULTS = AudioConfig()
+LONGEST_RECORDING = 600.0  # seconds that are read to start from; a clip is their beginning
 
 
 def render(
@@ -31,10 +39,14 @@ def render(
     /,
     *,
     config: AudioFlags = DEFAULTS,
+    init: Annotated[Path | None, Parameter(group="Sound")] = None,
+    beside: NearFlags = FREE,
+    several: DiversityFlags = ONE_EACH,
     opened: NetworkFlags = Network(),
     device: Device = RunConfig.device,
     batch: Annotated[int | None, Parameter(group="Machine", help="Clips optimised at once.")] = None,
     out: Annotated[Path, Parameter(group="Output")] = Path("out/audio"),
+    resume: Annotated[bool, Parameter(negative="", group="Output")] = False,
     metadata: Annotated[bool, Parameter(group="Output")] = True,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -42,16 +54,22 @@ def render(
     """Optimise a sound until a unit of a network that hears responds.
 
     Examples: `phosphene audio render crepe_tiny logit:228`, `... yamnet logit:Whistling logit:Siren`,
-    `... yamnet "logit:Bird - 0.1*tvtime"`, `... silero_vad_16k -logit:speech` (the least like speech).
+    `... yamnet "logit:Bird + margin:Bird"` (ahead of all other classes), `... yamnet logit:Bird --diversity 4`,
+    `... silero_vad_16k -logit:speech` (the least like speech),
+    `... yamnet logit:Bird --init robin.wav --near layer10.relu` (a class, raised in a recording).
 
     Parameters
     ----------
     model
         Name of a network that hears (crepe_tiny, crepe_full, yamnet, silero_vad_16k), or `package.module:factory`.
     target
-        What to raise: LAYER:7, LAYER:0..63, LAYER:7@3,5, LAYER, logit:CLASS, joined by + - *.
+        What to raise: LAYER:7, LAYER:0..63, LAYER:7@3,5, LAYER, logit:CLASS, margin:CLASS, joined by + - *.
+    init
+        A recording to start from, instead of noise; the clip is as long, unless --seconds takes its beginning.
     out
         Folder for the clips (WAV), their recipes and pictures, and index.html with players.
+    resume
+        Go on with a rendering that was interrupted in --out.
     metadata
         Write the recipe into the clips and beside them.
     """
@@ -59,37 +77,55 @@ def render(
     for text in target:
         parse(text)  # a slip in a target is told before a network is loaded
     network = opened.open(model)
-    work = Sounding(network, target, config, RunConfig(device, batch=batch))
-    ensure_folder(out)
+    run = RunConfig(device, batch=batch)
+    start = start_sound(init, network.audio_spec, screen) if init is not None else None
+    make = unheard(network, run, start)
+    _, held = clip_length(network.audio_spec, config, start)
+    near = kept_near(network, target, beside, config, make, held)
+    asked = diversify(network, near, several, config, make, say=screen.say)
+    store = SoundStore(out, resume=resume, metadata=metadata)
+    work = Sounding(network, asked, config, run, init=start, store=store)
     screen.say(
         f"{network.name}: {work.rows} clip{'s' * (work.rows > 1)} of {work.samples / work.spec.rate:g} s at "
         f"{work.spec.rate} Hz, {config.steps} steps, {work.arithmetic.device}"
     )
     stopped = show(work, screen)
-    clips = work.clips().save(out, metadata=metadata)
+    clips = work.clips()
     page = write_sounds(clips, out) if len(clips) else None
     report(clips, page, screen)
     if stopped and not work.complete:
-        screen.say(f"interrupted; the clips so far are in {relative(out)}")
+        screen.say(f"interrupted; the clips so far are in {relative(out)}; go on with --resume")
         return INTERRUPTED
     return 0 if any(clip.status == "ok" for clip in clips) else EXIT_FAILED
 
 
 def show(work: Sounding, screen: Screen) -> bool:
     """Carry out a rendering and show it; True when Ctrl-C ended it early."""
-    with Bar(screen) as bar, stopping(work) as stopped:
+    with Meter(screen, "clip") as meter, stopping(work) as stopped:
         for event in work:
-            if isinstance(event, Clip):
-                if event.status == "degenerate":
-                    screen.say(f"{event.target}: {event.reason}")
-                continue
-            step = event.step
-
-            def detail(speed: float, step: Any = step) -> str:
-                return f"step {step.i}  score {float(step.scores.mean()):.4g}  {speed:.1f} clip-steps/s"
-
-            bar.advance(event.done, event.total, max(0, event.done - len(step.scores)), detail)
+            if isinstance(event, Notice):
+                screen.say(event.text)
+            elif not isinstance(event, Clip):
+                meter.show(event)
+            elif event.status == "degenerate":
+                screen.say(f"{event.target}: {event.reason}")
     return bool(stopped)
+
+
+def start_sound(file: Path, spec: AudioSpec, screen: Screen) -> Tensor:
+    """The recording of --init as (c, samples) for a network; says what had to be changed.
+
+    Raises MediaError for what cannot be heard, UsageError for one that is shorter than the network hears at once.
+    """
+    sound, notes = read_sound(file, rate=spec.rate, channels=spec.channels, longest=LONGEST_RECORDING)
+    for note in notes:
+        screen.say(note)
+    if sound.shape[1] < spec.least:
+        raise UsageError(
+            f"--init '{file.name}' lasts {sound.shape[1] / spec.rate:g} s, shorter than the "
+            f"{spec.least / spec.rate:g} s ({spec.least} samples) that the network hears at once"
+        )
+    return sound
 
 
 def report(clips: Clips, page: Path | None, screen: Screen) -> None:
@@ -115,21 +151,11 @@ def said(clip: Clip) -> str:
 
 def entry(clip: Clip) -> dict[str, Any]:
     """One clip of `--json`."""
-    return {
-        "path": relative(clip.path),
-        "target": clip.target,
-        "layer": clip.layer,
-        "unit": clip.unit,
-        "seed": clip.seed,
-        "steps": clip.steps,
+    return outcome(clip) | {
         "samples": clip.sound.shape[-1],
         "rate": clip.rate,
         "loudness": clip.loudness if math.isfinite(clip.loudness) else None,
         "peak": clip.peak,
-        "activation": clip.activation if math.isfinite(clip.activation) else None,
-        "status": clip.status,
-        "reason": clip.reason,
-        "seconds": clip.seconds,
     }
 
 

@@ -119,7 +119,11 @@ class Bar:
 
 
 class Meter(Bar):
-    """Progress of a rendering, in picture-steps."""
+    """Progress of a rendering, in picture-steps, or those of another thing."""
+
+    def __init__(self, screen: Screen, thing: str = "picture") -> None:
+        super().__init__(screen)
+        self.thing = thing
 
     def show(self, event: StepDone) -> None:
         """Show that a step was done."""
@@ -127,7 +131,7 @@ class Meter(Bar):
         def detail(speed: float) -> str:
             batch = f"batch {event.batch + 1}/{event.batches}  " if event.batches > 1 else ""
             score = float(event.step.scores.mean())
-            return f"{batch}step {event.step.i}  score {score:.4g}  {speed:.1f} picture-steps/s"
+            return f"{batch}step {event.step.i}  score {score:.4g}  {speed:.1f} {self.thing}-steps/s"
 
         self.advance(event.done, event.total, max(0, event.done - len(event.step.scores)), detail)
 

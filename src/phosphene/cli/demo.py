@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from phosphene.cli.audio import entry as sound_entry
 from phosphene.cli.console import Meter, Screen, relative
 from phosphene.cli.default import BIGGER
 from phosphene.cli.dream import entry as dream_entry
@@ -17,6 +18,7 @@ from phosphene.deepdream.api import Dream
 from phosphene.demo import Demo, PieceBegun, PieceDone
 from phosphene.demo.piece import Made
 from phosphene.errors import EXIT_FAILED
+from phosphene.features.clip import Clip
 from phosphene.features.picture import Picture
 from phosphene.features.render import Notice, Progress
 from phosphene.models import DEFAULT_MODEL
@@ -119,6 +121,8 @@ def picture_entry(picture: Made) -> dict[str, Any]:
     """One picture of a piece: as the command that makes it tells of it."""
     if isinstance(picture, Picture):
         return entry(picture)
+    if isinstance(picture, Clip):
+        return sound_entry(picture)
     if isinstance(picture, Dream):
         return dream_entry(picture)
     told = {"path": relative(picture.path), "status": picture.status}

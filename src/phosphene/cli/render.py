@@ -30,6 +30,7 @@ from phosphene.cli.options import (
     steps as step_list,
 )
 from phosphene.errors import EXIT_FAILED, UsageError
+from phosphene.features.clip import Clip
 from phosphene.features.diversity import diversify
 from phosphene.features.nearness import NearConfig, kept_near
 from phosphene.features.picture import Picture, Sheet
@@ -211,18 +212,22 @@ def report(sheet: Sheet, path: Path | None, screen: Screen) -> None:
 
 def entry(picture: Picture) -> dict[str, Any]:
     """One picture of `--json`."""
+    return outcome(picture) | {"size": list(picture.size)}
+
+
+def outcome(made: Picture | Clip) -> dict[str, Any]:
+    """What `--json` tells of a picture and of a clip."""
     return {
-        "path": relative(picture.path),
-        "target": picture.target,
-        "layer": picture.layer,
-        "unit": picture.unit,
-        "seed": picture.seed,
-        "steps": picture.steps,
-        "size": list(picture.size),
-        "activation": picture.activation if math.isfinite(picture.activation) else None,
-        "status": picture.status,
-        "reason": picture.reason,
-        "seconds": picture.seconds,
+        "path": relative(made.path),
+        "target": made.target,
+        "layer": made.layer,
+        "unit": made.unit,
+        "seed": made.seed,
+        "steps": made.steps,
+        "activation": made.activation if math.isfinite(made.activation) else None,
+        "status": made.status,
+        "reason": made.reason,
+        "seconds": made.seconds,
     }
 
 

@@ -26,7 +26,8 @@ from phosphene.features import rerun as feature
 from phosphene.features import sound_rerun as heard
 from phosphene.features.sounding import KIND as SOUND
 from phosphene.files import ensure_folder, safe_name
-from phosphene.models import Model
+from phosphene.models import AudioSpec, Model
+from phosphene.recipe import from_json
 from phosphene.style import rerun as painted
 from phosphene.style.api import Finished
 from phosphene.style.painting import summary
@@ -106,7 +107,7 @@ def rerun(
     model
         The network, when the recipe names Python code: a picture may not start that by itself.
     init
-        The picture that it was started from, if any.
+        The picture or recording that it was started from, if any.
     input
         A picture, mask or recording that it was made from, or that its target looks at; each is known by its content,
         so any order will do.
@@ -170,7 +171,13 @@ def seen_as(recipe: dict[str, Any], file: Path) -> Any:
 
 def resound(recipe: dict[str, Any], asked: Asked, screen: Screen) -> int:
     """A clip for a unit of a network that hears, made again."""
-    work = heard.prepare(recipe, model=asked.model, weights=asked.weights, device=asked.device, anyway=asked.anyway)
+    start = None
+    if asked.init is not None:
+        spec = from_json(AudioSpec, field(recipe, dict, "model", "input"), where="model.input")
+        start = sounds.start_sound(asked.init, spec, screen)
+    work = heard.prepare(
+        recipe, model=asked.model, weights=asked.weights, device=asked.device, anyway=asked.anyway, init=start
+    )
     ensure_folder(asked.out)
     with threads(recipe):
         stopped = sounds.show(work, screen)

@@ -18,6 +18,7 @@ from PIL import Image
 from phosphene.cli.render import ANIMATION_FRAMES, Stoppable
 from phosphene.deepdream.api import Dream
 from phosphene.engine import Step
+from phosphene.features.clip import Clip
 from phosphene.features.diversity import diversify
 from phosphene.features.picture import Picture, Sheet
 from phosphene.features.render import Event, Progress, Rendering, quietly
@@ -30,7 +31,7 @@ from phosphene.reports import Figure, Section
 from phosphene.style.painting import Painting
 from phosphene.style.panel import Panel
 
-Made: TypeAlias = Picture | Painting | Panel | Dream  # a picture of a piece, with its path and its recipe
+Made: TypeAlias = Picture | Painting | Panel | Dream | Clip  # what a piece made, with its path and its recipe
 
 
 @dataclass(frozen=True)

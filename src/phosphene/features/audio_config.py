@@ -26,14 +26,15 @@ class AudioConfig:
     """Basis that is optimised: stft (short windows with a spectral slope), fourier (one real FFT with the same slope,
     for sounds that go on), or the samples themselves."""
     decay: float = 0.5
-    """Exponent of the falling amplitude spectrum: 0.5 is 3 dB an octave (fourier, stft)."""
-    low: float = 40.0
+    """Exponent of the falling amplitude spectrum that clips begin with: 0 is white, 0.5 is 3 dB an octave (fourier,
+    stft)."""
+    low: float = 80.0
     """Lowest frequency in Hz that moves freely (fourier, stft)."""
     high: float | None = None
     """Highest one in Hz; 0.47 of the sample rate when left out."""
     level: float = -23.0
     """Level that the sound is held at while it is optimised: its root mean square in dB below full scale."""
-    start: float = 0.03
+    start: float = 0.1
     """Deviation of the noise that it starts from, in the basis's own units: less lets the target stand out more."""
     lr: float = 0.05
     """Step size of Adam."""

@@ -44,6 +44,15 @@ class Clip:
     label: str = ""
     path: Path | None = None
 
+    @property
+    def values(self) -> Tensor:
+        """The samples, as what is optimised is called where it may be a picture or a sound."""
+        return self.sound
+
+    def blank(self) -> Tensor:
+        """A sound as long that is silent."""
+        return self.sound.new_zeros(self.sound.shape)
+
     def save(self, path: str | Path, *, metadata: bool = True) -> Clip:
         """Write a 16-bit WAV with the recipe in its INFO and NAME.json beside it; returns the clip with its path."""
         file = Path(path)

@@ -16,29 +16,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from phosphene.errors import UsageError
-from phosphene.features.diversity import DIGITS, SHORT, Make
+from phosphene.features.diversity import DIGITS, Make, Settings, shortened, single_units
 from phosphene.features.measure import measure
 from phosphene.features.members import subject
-from phosphene.features.plan import with_opacity
-from phosphene.features.references import START, aimed, fitted
+from phosphene.features.references import START, aimed, aimed_at, fitted
 from phosphene.models import Model
-from phosphene.objectives import Content, Objective, parse
+from phosphene.objectives import Content, Objective
 from phosphene.recipe import RenderConfig
 
 
 @dataclass(frozen=True)
 class NearConfig:
-    """A unit raised in the picture of --init: a term is added to the target, which holds it from then on."""
+    """A unit raised in the picture or sound of --init: a term is added to the target, which holds it from then on."""
 
     near: str | None = None
-    """Layer in whose features each picture stays near the one it starts from (--init); none when left out."""
+    """Layer in whose features what is made stays near what it starts from (--init); none when left out."""
     near_weight: float = 1.0
-    """How near: 1 is the price at which a short run from the picture, held by nothing, would have gained nothing."""
+    """How near: 1 is the price at which a short run from the start, held by nothing, would have gained nothing."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.near_weight < float("inf"):
@@ -49,33 +48,37 @@ def kept_near(
     model: Model,
     targets: str | Objective | Sequence[str | Objective],
     wanted: NearConfig,
-    config: RenderConfig,
-    make: Make,
+    config: Settings,
+    make: Make[Settings],
     start: Tensor | None,
 ) -> list[str | Objective]:
     """The targets, each unit with a term that holds its picture near the start; as they are when none is wanted.
 
-    make: renders targets from the start picture. start: (c, h, w) in [0, 1]. Raises UsageError without one, and for a
-    layer without places.
+    make: renders targets from the start. start: a picture (c, h, w) in [0, 1], or a sound (c, samples) as long as the
+    clips. Raises UsageError without one, and for a layer without places.
     """
     asked: list[str | Objective] = [targets] if isinstance(targets, (str, Objective)) else list(targets)
     if wanted.near is None:
         return asked
     if start is None:
-        raise UsageError("near holds a picture near the one that it starts from: give that with --init FILE (init=)")
+        raise UsageError("near holds what is made near what it starts from: give that with --init FILE (init=)")
     held = Content(wanted.near, START, form="relative").bind(model)
-    bound = [with_opacity((parse(t) if isinstance(t, str) else t).bind(model), config) for t in asked]
-    units = [target.take([row]) for target in bound for row in range(target.rows)]
-    if any(unit.together > 1 for unit in units):
-        raise UsageError(f"near holds single pictures, and {bound[0]} is a family; leave one of the two out")
-    canvas, channels = config.canvas(model.picture_spec.size), model.picture_spec.channels
-    picture = fitted(start, canvas, channels, "a start picture")[:channels]
-    distance = aimed(held, model, {START: picture}, canvas)
-    free = make(units, replace(config, steps=min(config.steps, SHORT)))
+    units = single_units(model, asked, config)
+    family = next((unit for unit in units if unit.together > 1), None)
+    if family is not None:
+        raise UsageError(f"near holds single pictures and clips, and {family} is a family; leave one of the two out")
+    channels = model.spec.channels
+    if isinstance(config, RenderConfig):
+        canvas = config.canvas(model.picture_spec.size)
+        start = fitted(start, canvas, channels, "a start picture")[:channels]
+        distance = aimed(held, model, {START: start}, canvas)
+    else:
+        distance = aimed_at(held, model, start)
+    free = make(units, shortened(config))
     priced: list[str | Objective] = []
     for unit, made in zip(units, free, strict=True):
-        rise = abs(made.activation - measure(model, picture, subject(unit)).value)
-        away = -measure(model, made.pixels[:channels], distance).value
+        rise = abs(made.activation - measure(model, start, subject(unit)).value)
+        away = -measure(model, made.values[:channels], distance).value
         price = rise / away if away > 0 and math.isfinite(rise / away) and rise > 0 else 1.0
         factor = float(f"{wanted.near_weight * price:.{DIGITS}g}")
         priced.append(unit + factor * held if factor else unit)

@@ -11,11 +11,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from phosphene.contact import contact_sheet
 from phosphene.errors import UsageError
+from phosphene.features.measure import BEHIND
 from phosphene.files import atomic_write
 from phosphene.media import animation_bytes, array_bytes, from_tensor, png_bytes
 from phosphene.metadata import embed, sidecar
@@ -53,6 +55,15 @@ class Picture:
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
         return int(self.pixels.shape[1]), int(self.pixels.shape[2])
+
+    @property
+    def values(self) -> Tensor:
+        """The pixels, as what is optimised is called where it may be a picture or a sound."""
+        return self.pixels
+
+    def blank(self) -> Tensor:
+        """A picture like it that shows nothing."""
+        return torch.full_like(self.pixels, BEHIND)
 
     def image(self) -> Image.Image:
         """As a PIL picture; more than four channels side by side in gray."""

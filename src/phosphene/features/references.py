@@ -75,6 +75,28 @@ def aimed(objective: Objective, model: Model, pictures: Mapping[str, Tensor], si
     return aim(objective, reference)
 
 
+def aimed_at(objective: Objective, model: Model, sound: Tensor | None) -> Objective:
+    """A bound tree whose statistics have their targets in the sound (c, samples) that clips start from.
+
+    Raises UsageError where a statistic looks at another one, or there is none.
+    """
+    found = unaimed(objective)
+    if not found:
+        return objective
+    other = next((leaf for leaf in found if leaf.of != START), None)
+    if other is not None:
+        raise UsageError(
+            f"{other} looks at a recording named {other.of!r}; a clip knows only the one it starts from: {START}"
+        )
+    if sound is None:
+        raise UsageError(
+            f"{found[0]} looks at the recording that the clip starts from: give it with --init FILE (init=)"
+        )
+    with torch.no_grad():
+        acts = model.activations(sound[None].to(model.device), frozenset(leaf.layer for leaf in found))
+    return aim(objective, lambda name: (acts, None))
+
+
 def digests(
     pictures: Mapping[str, Tensor], start: Tensor | None, size: tuple[int, int], channels: int
 ) -> dict[str, str]:

@@ -93,7 +93,9 @@ def render(
     return sheet
 
 
-def quietly(model: Model, run: RunConfig, init: Tensor | None, references: Mapping[str, Tensor] | None = None) -> Make:
+def quietly(
+    model: Model, run: RunConfig, init: Tensor | None, references: Mapping[str, Tensor] | None = None
+) -> Make[RenderConfig]:
     """Renders targets and keeps nothing: what `diversify` and `kept_near` measure with."""
 
     def make(targets: Sequence[Objective], config: RenderConfig) -> Sequence[Picture]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from phosphene.engine.again import (
     MAX_STEPS,
     check_bounds,
@@ -32,9 +34,15 @@ MAX_CROPS = 1024
 
 
 def prepare(
-    recipe: dict[str, Any], *, model: Model | None, weights: str | Path | None, device: str | None, anyway: bool
+    recipe: dict[str, Any],
+    *,
+    model: Model | None,
+    weights: str | Path | None,
+    device: str | None,
+    anyway: bool,
+    init: Tensor | None = None,
 ) -> Sounding:
-    """The rendering that a recipe describes, checked and not yet begun."""
+    """The rendering that a recipe describes, checked and not yet begun. init: the sound it started from, if any."""
     check_schema(recipe, "the recipe")
     if recipe.get("kind") != KIND:
         raise RecipeError(f"this is a recipe of kind {recipe.get('kind')!r:.80}, not {KIND!r}")
@@ -55,12 +63,19 @@ def prepare(
     check_weights(recipe, network, anyway=anyway)
     check_variant(recipe, network)
     was_on = field(recipe, str, "environment", "device")
+    wanted = recipe["inputs"].get("init_sha256") if isinstance(recipe.get("inputs"), dict) else None
+    if wanted is not None and init is None:
+        raise RecipeError("the clip was started from a recording; give it with --init FILE (init=)")
     try:
-        work = Sounding(network, objective, config, RunConfig(device or same_device(was_on), batch_shape=shape))
+        work = Sounding(
+            network, objective, config, RunConfig(device or same_device(was_on), batch_shape=shape), init=init
+        )
     except UsageError as error:
         raise RecipeError(f"the recipe cannot be carried out: {error}") from error
     if work.rows != objective.together:
         raise RecipeError(f"a recipe makes one clip and its family, this one asks for {work.rows}")
+    if work.inputs()["init_sha256"] != wanted:
+        raise RecipeError("the start sound is not the one that the recipe names (its samples differ, or it names none)")
     return work
 
 

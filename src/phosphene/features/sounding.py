@@ -1,7 +1,7 @@
-"""Feature visualization for the ear: targets in, measured clips out, on the engine that pictures use.
+"""A rendering of sounds as a stream of events (`Progress`, `Notice`, `Clip`), on the engine that pictures use.
 
-`render_sound` gives Clips. `Sounding` is the same work as a stream of events (`SoundProgress`, `Clip`), for whoever
-shows it as it happens. A clip is written as it was measured: faded, at a declared loudness, in 16 bits.
+A clip is written as it was measured: faded, at a declared loudness, in 16 bits. With a store it is written as soon as
+it is there, and what was stopped goes on where it was, as `rendering.py` does for pictures.
 
 The network computes in float32 always: a spectrogram in bfloat16 has eight bits, and a pitch is finer than that.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -19,19 +19,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from phosphene.engine import Loop, Step, arithmetic, optimize
+from phosphene.engine import Loop, arithmetic, optimize
 from phosphene.engine.batching import batch_rows, kept_bytes
 from phosphene.engine.environment import environment
 from phosphene.errors import UsageError
-from phosphene.features.audio_config import AudioConfig
+from phosphene.features.audio_config import MAX_SECONDS, AudioConfig
 from phosphene.features.batch import Batch, batches, least_rows, numbered, refuse_cut, whole_groups
 from phosphene.features.clip import Clip, Clips, kept, samples_sha256
+from phosphene.features.events import Notice, Progress
 from phosphene.features.measure import Measured, measure
 from phosphene.features.members import check_whole, label, single, subject, whole
 from phosphene.features.picture import Status
 from phosphene.features.plan import join, named
-from phosphene.media import loudness, true_peak
-from phosphene.models import Model
+from phosphene.features.references import aimed_at
+from phosphene.features.store import SoundStore
+from phosphene.media import from_levels, loudness, to_levels, true_peak
+from phosphene.models import AudioSpec, Model
 from phosphene.models.model import describe
 from phosphene.objectives import L1, L2, Border, Objective, Opacity, parse, to_data
 from phosphene.recipe import SCHEMA, OptimizerConfig, RenderConfig, RunConfig, to_json
@@ -45,45 +48,51 @@ KIND = "sound"
 OF_PICTURES = (L1, L2, Border, Opacity)  # prices that pull to gray, or read an opacity
 
 
-@dataclass(frozen=True)
-class SoundProgress:
-    """A step was done. done, total: clip-steps of the whole rendering. step: the engine's own record."""
+def clip_length(spec: AudioSpec, config: AudioConfig, init: Tensor | None) -> tuple[int, Tensor | None]:
+    """Samples of the clips, and the sound (channels, samples) that they start from: its beginning, in 16 bits.
 
-    done: int
-    total: int
-    step: Step
-
-
-def render_sound(
-    model: Model,
-    targets: str | Objective | Sequence[str | Objective],
-    *,
-    config: AudioConfig | None = None,
-    run: RunConfig | None = None,
-) -> Clips:
-    """Optimise one clip for every unit of the targets, as `phosphene audio render` does.
-
-    targets: text such as "logit:Whistling" or "logit:228 - 0.1*tvtime", objectives, or several of either.
-    Raises UsageError for a network that sees, and for targets, lengths or numbers that cannot be.
+    Raises UsageError for one of other channels, for one that is too short, and for more than a clip holds.
     """
-    work = Sounding(model, targets, config or AudioConfig(), run or RunConfig())
-    for _ in work:
-        pass
-    return work.clips()
+    asked = None if config.seconds is None else round(config.seconds * spec.rate)
+    if init is None:
+        return asked or spec.samples, None
+    if init.dim() != 2 or init.shape[0] != spec.channels:
+        raise UsageError(f"a start sound must be ({spec.channels}, samples), got {tuple(init.shape)}")
+    length = init.shape[1]
+    samples = asked or length
+    if length < samples:
+        raise UsageError(
+            f"the start sound lasts {length / spec.rate:.4g} s, less than the {samples / spec.rate:.4g} s asked for; "
+            "use a smaller --seconds, or leave it out"
+        )
+    if samples > MAX_SECONDS * spec.rate:
+        raise UsageError(
+            f"the start sound lasts {length / spec.rate:.4g} s, and a clip {MAX_SECONDS:g} s at most; --seconds takes "
+            "its beginning"
+        )
+    return samples, torch.from_numpy(from_levels(to_levels(init[:, :samples].float().numpy())))
 
 
 class Sounding:
     """One rendering of sounds as a stream of events; iterate once.
 
     Construction checks everything that can be wrong. `stop()` ends it after the current step, keeping what there is.
+    init: a sound (channels, samples) in [-1, 1] to start from, at its own level. store: where the clips are kept.
     """
 
     def __init__(
-        self, model: Model, targets: str | Objective | Sequence[str | Objective], config: AudioConfig, run: RunConfig
+        self,
+        model: Model,
+        targets: str | Objective | Sequence[str | Objective],
+        config: AudioConfig,
+        run: RunConfig,
+        *,
+        init: Tensor | None = None,
+        store: SoundStore | None = None,
     ) -> None:
-        self.model, self.spec, self.run = model, model.audio_spec, run
+        self.model, self.spec, self.run, self.store = model, model.audio_spec, run, store
         self.arithmetic = arithmetic(replace(run, precision="float32"))
-        self.samples = self.spec.samples if config.seconds is None else round(config.seconds * self.spec.rate)
+        self.samples, self.init = clip_length(self.spec, config, init)
         self.config = replace(
             config, seconds=self.samples / self.spec.rate, high=config.high or HIGHEST * self.spec.rate
         )
@@ -95,6 +104,8 @@ class Sounding:
         self.done: dict[tuple[int, int], Clip] = {}
         self._stopping = False
         self._began = time.perf_counter()
+        if store is not None:
+            store.open(self._identity())
 
     @property
     def rows(self) -> int:
@@ -115,27 +126,76 @@ class Sounding:
         found = tuple(self.done[place] for place in self.order if place in self.done)
         return Clips(found, self.model.name, self.arithmetic.device.type, time.perf_counter() - self._began)
 
-    def __iter__(self) -> Iterator[SoundProgress | Clip]:
+    def __iter__(self) -> Iterator[Progress | Notice | Clip]:
         a = self.arithmetic
         model = self.model.prepared(a.device, dtype=a.dtype, memory_format=a.memory_format)
-        least, done, number = least_rows(a), 0, 0
-        queue = [
-            batch
-            for g, group in enumerate(self.groups)
-            for batch in batches(group, g, self._batch_size(group, model), self.run.batch_shape, least=least)
-        ]
+        queue, done, number = self._batches(model), 0, 0
         while queue and not self._stopping:
             batch = numbered(queue, number)
-            objective = batch.objective()
-            wave, transform = self._parts(objective, batch.shape)
-            for step in optimize(objective, model, wave, transform, self._loop_config()):
-                batch.steps, batch.broken = step.i, step.broken
-                yield SoundProgress(done + step.i * len(batch.rows), self.total, step)
-                if self._stopping:
-                    break
+            stored = self._stored(batch)
+            yield from stored if stored is not None else self._run(batch, model, done)
             done += len(batch.rows) * self.config.steps
             number += 1
-            yield from self._finish(batch, wave)
+        if self.store is not None and self.complete:
+            self.store.clear()
+
+    def _batches(self, model: Model) -> list[Batch]:
+        def choose() -> list[int]:
+            return [self._batch_size(group, model) for group in self.groups]
+
+        sizes = choose() if self.store is None else self.store.batch_sizes(choose)
+        shape, least = self.run.batch_shape, least_rows(self.arithmetic)
+        groups = enumerate(zip(self.groups, sizes, strict=True))
+        return [batch for g, (group, size) in groups for batch in batches(group, g, size, shape, least=least)]
+
+    def _run(self, batch: Batch, model: Model, done: int) -> Iterator[Progress | Notice | Clip]:
+        objective = aimed_at(batch.objective(), model, self.init)
+        wave, transform = self.parts(objective, batch.shape)
+        state = self.store.restore(batch.key) if self.store is not None else None
+        if state is not None:
+            yield Notice(f"batch {batch.number + 1} resumes at step {state['done']}")
+        places = tuple(self.order.index((batch.index, row)) for row in batch.rows)
+        for step in optimize(objective, model, wave, transform, self._loop_config(), state=state):
+            batch.steps, batch.broken = step.i, step.broken
+            yield Progress(done + step.i * len(batch.rows), self.total, batch.number, batch.of, step, places)
+            every = self.run.checkpoint_every
+            due = self._stopping or (every > 0 and step.i % every == 0)
+            if self.store is not None and due and step.i < self.config.steps:
+                self.store.checkpoint(batch.key, step.state())
+            if self._stopping:
+                break
+        yield from self._finish(batch, wave)
+        if self.store is not None and batch.steps == self.config.steps:
+            self.store.forget(batch.key)
+
+    def _stored(self, batch: Batch) -> list[Clip] | None:
+        """The clips of a batch that an earlier run finished; None when any of them is missing."""
+        if self.store is None:
+            return None
+        clips = []
+        for row in batch.rows:
+            name = self._name(batch, row)
+            found = self.store.finished(name)
+            if found is None:
+                return None
+            clips.append(replace(self._clip(batch, row, *found), path=self.store.path(name)))
+        self.done.update({(batch.index, row): clip for row, clip in zip(batch.rows, clips, strict=True)})
+        return clips
+
+    def _identity(self) -> dict[str, Any]:
+        """What makes this rendering this one; a resumed one must agree."""
+        return {
+            "model": describe(self.model),
+            "targets": [to_data(group) for group in self.groups],
+            "method": to_json(self.config),
+            "precision": self.arithmetic.precision,
+            "inputs": self.inputs(),
+            "batch_shape": self.run.batch_shape,
+        }
+
+    def inputs(self) -> dict[str, Any]:
+        """The sound that was given, as a recipe names it."""
+        return {"init_sha256": samples_sha256(self.init) if self.init is not None else None}
 
     def _bind(self, asked: Sequence[str | Objective]) -> None:
         if not asked:
@@ -159,8 +219,8 @@ class Sounding:
             raise UsageError(f"high is {rate / 2:g} Hz at most, half the rate of {self.model.name}")
         for group in self.groups:
             refuse_cut(group, self.run)
-            first = group.take(range(group.together))
-            wave, transform = self._parts(first, group.together)
+            first = aimed_at(group.take(range(group.together)), self.model, self.init)
+            wave, transform = self.parts(first, group.together)
             with torch.no_grad():
                 Loop(first, self.model, wave.to(self.model.device), transform, self._loop_config()).scores(0)
 
@@ -171,13 +231,13 @@ class Sounding:
 
     def _batch_size(self, group: Objective, model: Model) -> int:
         def row_bytes() -> int:
-            rows = group.take(range(group.together))
-            loop = Loop(rows, model, *self._parts(rows, group.together), self._loop_config())
+            rows = aimed_at(group.take(range(group.together)), model, self.init)
+            loop = Loop(rows, model, *self.parts(rows, group.together), self._loop_config())
             return kept_bytes(lambda: loop.scores(0)) // group.together
 
         return whole_groups(batch_rows(group.rows, self.run, self.arithmetic.device, row_bytes), group.together)
 
-    def _parts(self, objective: Objective, rows: int) -> tuple[Wave, Shake]:
+    def parts(self, objective: Objective, rows: int) -> tuple[Wave, Shake]:
         """A started wave and the transform for `rows` clips of an objective."""
         c, rate = self.config, self.spec.rate
         kind: Any = WAVES[c.signal]
@@ -185,7 +245,10 @@ class Sounding:
             kind = partial(kind, decay=c.decay, low=c.low / rate, high=(c.high or 0) / rate)
         wave: Wave = kind(rows, channels=self.spec.channels, samples=self.samples, level=10 ** (c.level / 20))
         names = [objective.identity(row if objective.rows > 1 else 0) for row in range(rows)]
-        wave.start(Generators(c.seed, names), c.start)
+        if self.init is None:
+            wave.start(Generators(c.seed, names), c.start)
+        else:
+            wave.encode(self.init.expand(rows, -1, -1))
         ranges = (
             QUIET
             if c.still
@@ -199,7 +262,8 @@ class Sounding:
         seconds = (time.perf_counter() - batch.began) / len(batch.rows)
         for place, row in enumerate(batch.rows):
             sound = kept(raw[place], self.spec.rate, self.config.loudness)
-            measured = measure(self.model, sound, subject(single(batch.group, row)), blank=0.0)
+            unit = aimed_at(subject(single(batch.group, row)), self.model, self.init)
+            measured = measure(self.model, sound, unit, blank=0.0)
             status: Status = "interrupted"
             reason = f"stopped after {batch.steps} of {self.config.steps} steps"
             if batch.steps == self.config.steps:
@@ -213,50 +277,62 @@ class Sounding:
                 "status": status,
                 "reason": reason,
             }
-            clip = self._clip(batch, row, sound, result)
+            clip = self._clip(batch, row, sound, self._record(batch, row, sound, result))
+            if self.store is not None:
+                clip = self.store.put(clip, self._name(batch, row))
             self.done[batch.index, row] = clip
             yield clip
 
-    def _clip(self, batch: Batch, row: int, sound: Tensor, result: dict[str, Any]) -> Clip:
-        tree = single(batch.group, row)
-        unit = subject(tree)
+    def _name(self, batch: Batch, row: int) -> str:
+        """The target of a row as text: it names the row's file."""
+        name = str(named(single(batch.group, row), self.model))
+        return f"{name} {row % batch.together + 1} of {batch.together}" if batch.together > 1 else name
+
+    def _clip(self, batch: Batch, row: int, sound: Tensor, recipe: dict[str, Any]) -> Clip:
+        unit, result = subject(single(batch.group, row)), recipe["result"]
         units = getattr(unit, "units", ())
-        name = str(named(tree, self.model))
-        heard = loudness(sound, self.spec.rate)
         return Clip(
             sound=sound,
             rate=self.spec.rate,
-            target=f"{name} {row % batch.together + 1} of {batch.together}" if batch.together > 1 else name,
+            target=self._name(batch, row),
             layer=str(getattr(unit, "layer", "input")),
             unit=units[0] if units else None,
             seed=self.config.seed,
             steps=result["steps"],
             activation=float("nan") if result["activation"] is None else result["activation"],
-            loudness=heard,
+            loudness=loudness(sound, self.spec.rate),
             peak=true_peak(sound),
             status=result["status"],
             reason=result["reason"],
             seconds=result["seconds"],
-            recipe=self._record(
-                batch, row, sound, name, {**result, "loudness": heard if math.isfinite(heard) else None}
-            ),
+            recipe=recipe,
             label=label(batch.group, row, lambda part: str(named(part, self.model))),
         )
 
-    def _record(self, batch: Batch, row: int, sound: Tensor, name: str, result: dict[str, Any]) -> dict[str, Any]:
+    def _record(self, batch: Batch, row: int, sound: Tensor, result: dict[str, Any]) -> dict[str, Any]:
         """The recipe of one clip. No paths and no user names."""
         objective, place = whole(batch.group, row)
+        heard = loudness(sound, self.spec.rate)
         return {
             "schema": SCHEMA,
             "kind": KIND,
             "app": {"name": "phosphene", "version": version()},
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "model": describe(self.model),
-            "target": {"text": name, "data": to_data(objective), "row": place},
+            "target": {
+                "text": str(named(single(batch.group, row), self.model)),
+                "data": to_data(objective),
+                "row": place,
+            },
             "method": to_json(self.config),
             "batch_shape": batch.shape,
             "environment": environment(self.arithmetic),
-            "result": {**result, "samples_sha256": samples_sha256(sound)},
+            "inputs": self.inputs(),
+            "result": {
+                **result,
+                "loudness": heard if math.isfinite(heard) else None,
+                "samples_sha256": samples_sha256(sound),
+            },
         }
 
 

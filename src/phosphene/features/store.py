@@ -1,6 +1,6 @@
 """The folder of a rendering: pictures as they are done, checkpoints for `--resume`, and what run it belongs to.
 
-    FOLDER/NAME.png, NAME.json     one pair per picture
+    FOLDER/NAME.png, NAME.json     one pair per picture; NAME.wav for a sound
     FOLDER/sheet.png               at the end
     FOLDER/.phosphene/run.json     which rendering this folder holds: a resumed one must be the same
     FOLDER/.phosphene/batch-GROUP-ROW-SHAPE.safetensors    the state of the batch in work
@@ -14,19 +14,33 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import torch
 
 from phosphene.engine.checkpoint import read_state, write_state
 from phosphene.errors import PhospheneError, RecipeError, UsageError
+from phosphene.features.clip import Clip, samples_sha256
 from phosphene.features.picture import Picture
 from phosphene.files import FileError, atomic_write, ensure_folder, safe_name
-from phosphene.media import pixels_sha256, png_bytes, quantize, read_array, read_picture, to_tensor
+from phosphene.media import (
+    from_levels,
+    pixels_sha256,
+    png_bytes,
+    quantize,
+    read_array,
+    read_picture,
+    read_sound,
+    to_tensor,
+)
 from phosphene.metadata import parse_untrusted_json, read_recipe_text, sidecar
 
 WORK = ".phosphene"
-DONE = ("ok", "degenerate")  # status of a picture that is not made again
+DONE = ("ok", "degenerate")  # status of a picture or sound that is not made again
+
+READ = 1 << 15  # what readers of WAV files divide a 16-bit level by; a clip is divided by the largest level, 1 less
+
+Made = TypeVar("Made", Picture, Clip)
 
 
 class Store:
@@ -34,6 +48,8 @@ class Store:
 
     folder: made by `open`. resume: go on with what is there. metadata: write recipes.
     """
+
+    suffix: ClassVar[str] = ".png"
 
     def __init__(self, folder: str | Path, *, resume: bool = False, metadata: bool = True) -> None:
         self.folder, self.resume, self.metadata = Path(folder), resume, metadata
@@ -67,15 +83,15 @@ class Store:
         if work.is_dir() and not any(work.iterdir()):
             work.rmdir()
 
-    def path(self, target: str, suffix: str = ".png") -> Path:
-        """Where the picture of a target goes."""
-        return self.folder / (safe_name(target) + suffix)
+    def path(self, target: str, suffix: str | None = None) -> Path:
+        """Where the picture or sound of a target goes."""
+        return self.folder / (safe_name(target) + (suffix or self.suffix))
 
-    def put(self, picture: Picture, name: str) -> Picture:
-        """Write one picture."""
+    def put(self, made: Made, name: str) -> Made:
+        """Write one picture or sound."""
         if not self.metadata:
-            sidecar(self.path(name)).unlink(missing_ok=True)  # of an earlier picture: it would speak for this one
-        return picture.save(self.path(name), metadata=self.metadata)
+            sidecar(self.path(name)).unlink(missing_ok=True)  # of an earlier one: it would speak for this one
+        return made.save(self.path(name), metadata=self.metadata)
 
     def put_frame(self, name: str, step: int, frame: torch.Tensor) -> None:
         """Write a snapshot taken on the way."""
@@ -90,19 +106,17 @@ class Store:
         return atomic_write(self.path(name, ".webp"), picture.animation())
 
     def finished(self, name: str) -> tuple[torch.Tensor, dict[str, Any]] | None:
-        """Pixels and recipe of a picture of this rendering that is done already; None when there is no sound one."""
+        """Pixels or samples, and recipe, of what this rendering has done already; None when there is nothing intact."""
         file = self.path(name)
         if not (self.resume and file.is_file()):
             return None
         try:
             recipe = parse_untrusted_json(read_recipe_text(file))
-            array = file.with_suffix(".npy")
-            pixels = read_array(array) if array.is_file() else _pixels(file, recipe)
-            sound = recipe["result"]["pixels_sha256"] == pixels_sha256(pixels)
+            values, intact = self._read(file, recipe)
             done = recipe["result"]["status"] in DONE and self._same_run(recipe)
         except (PhospheneError, KeyError, TypeError, ValueError):
             return None
-        return (pixels, recipe) if sound and done else None
+        return (values, recipe) if intact and done else None
 
     def checkpoint(self, batch: str, state: dict[str, Any]) -> None:
         """Keep the state of a batch."""
@@ -116,6 +130,12 @@ class Store:
     def forget(self, batch: str) -> None:
         """Remove the state of a batch that is done."""
         self._state(batch).unlink(missing_ok=True)
+
+    def _read(self, file: Path, recipe: dict[str, Any]) -> tuple[torch.Tensor, bool]:
+        """What a file holds, and whether it is what its recipe says."""
+        array = file.with_suffix(".npy")
+        pixels = read_array(array) if array.is_file() else _pixels(file, recipe)
+        return pixels, recipe["result"]["pixels_sha256"] == pixels_sha256(pixels)
 
     @property
     def _note(self) -> Path:
@@ -144,6 +164,18 @@ class Store:
         found = (recipe["model"], recipe["method"], recipe["environment"]["precision"], recipe["inputs"])
         shape = run.get("batch_shape") in (None, recipe["batch_shape"])
         return shape and found == (run["model"], run["method"], run["precision"], run["inputs"])
+
+
+class SoundStore(Store):
+    """Where a rendering of sounds keeps its clips: NAME.wav in place of NAME.png."""
+
+    suffix: ClassVar[str] = ".wav"
+
+    def _read(self, file: Path, recipe: dict[str, Any]) -> tuple[torch.Tensor, bool]:
+        spec = recipe["model"]["input"]
+        read, _ = read_sound(file, rate=int(spec["rate"]), channels=int(spec["channels"]))
+        sound = torch.from_numpy(from_levels((read * READ).round().numpy()))
+        return sound, recipe["result"]["samples_sha256"] == samples_sha256(sound)
 
 
 def _digests(run: dict[str, Any]) -> dict[str, str]:

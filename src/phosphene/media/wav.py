@@ -40,8 +40,8 @@ def to_levels(wave: NDArray[Any]) -> Levels:
     return levels
 
 
-def from_levels(levels: Levels) -> Samples:
-    """16-bit levels as samples in [-1, 1]."""
+def from_levels(levels: NDArray[Any]) -> Samples:
+    """16-bit levels, of any type of number, as samples in [-1, 1]."""
     return (levels / np.float32(FULL)).astype(np.float32)
 
 

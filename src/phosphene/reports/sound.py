@@ -69,13 +69,8 @@ def write_sounds(clips: Clips, folder: str | Path) -> Path:
 
     Raises UsageError for a clip that was not saved.
     """
-    figures = []
-    for clip in clips:
-        if clip.path is None:
-            raise UsageError("a page lies beside its clips: save them first")
-        alt = f"wave and spectrogram of {clip.target}"
-        figures.append(player(clip.path, clip.sound, clip.rate, alt, _caption(clip)))
-    section = Section("clips", "Clips", figures=tuple(figures), columns=2)
+    figures = tuple(sound_figure(clip, Path(folder)) for clip in clips)
+    section = Section("clips", "Clips", figures=figures, columns=2)
     facts = (("network", clips.model), ("clips", str(len(clips))), ("rate", f"{clips[0].rate} Hz"))
     lead = (
         "Sounds that were optimised until a unit of the network responded. Turn the volume down before you listen.",
@@ -83,12 +78,29 @@ def write_sounds(clips: Clips, folder: str | Path) -> Path:
     return write_page(Page(f"{clips.model}: what it listens for", lead, (section,), facts), folder)
 
 
-def player(file: Path, sound: Tensor, rate: int, alt: str, caption: tuple[str, ...]) -> Figure:
-    """A player for a sound (channels, samples) that lies in `file`; its picture is written beside it."""
+def player(
+    file: Path, sound: Tensor, rate: int, alt: str, caption: tuple[str, ...], folder: Path | None = None
+) -> Figure:
+    """A player for a sound (channels, samples) that lies in `file`; its picture is written beside it.
+
+    Its names are those from `folder`, the page's, which is the file's own when left out.
+    """
+    folder = folder or file.parent
     image = sound_picture(sound, rate)
-    picture = file.with_suffix(".spectrogram.png")
-    atomic_write(picture, png_bytes(image))
-    return Figure(picture.name, alt, image.width, image.height, caption, sound=file.name)
+    picture = atomic_write(file.with_suffix(".spectrogram.png"), png_bytes(image))
+    shown, heard = (path.relative_to(folder).as_posix() for path in (picture, file))
+    return Figure(shown, alt, image.width, image.height, caption, sound=heard)
+
+
+def sound_figure(clip: Clip, folder: Path, caption: tuple[str, ...] | None = None) -> Figure:
+    """The player of a saved clip, for a page in `folder`.
+
+    Raises UsageError for a clip that was not saved.
+    """
+    if clip.path is None:
+        raise UsageError("a page lies beside its clips: save them first")
+    alt = f"wave and spectrogram of {clip.target}"
+    return player(clip.path, clip.sound, clip.rate, alt, _caption(clip) if caption is None else caption, folder)
 
 
 def _caption(clip: Clip) -> tuple[str, ...]:

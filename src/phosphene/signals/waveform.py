@@ -11,9 +11,10 @@ sounds do, by 3 dB an octave (Voss and Clarke 1975), and a complex short-time Fo
 moves one place of a spectrogram. Outside of the band a coefficient moves a thousand times less: it can still be
 encoded.
 
-In the last two a parameter z stands for the coefficient z |z|. Adam moves all parameters by equal steps, those too
-whose gradient is chance; squared, what grows steadily leaves them behind, and the sound is tones and not noise (sparse
-by its parameterization: Vaskevicius et al. 2019, arXiv 1909.05122).
+In the last two a parameter z stands for the coefficient z |z|^2. Adam moves all parameters by equal steps, those too
+whose gradient is chance; in the third power what grows steadily leaves them behind, and the sound is tones and not
+noise (sparse by its parameterization, the more so the deeper: Vaskevicius et al. 2019, arXiv 1909.05122; Woodworth et
+al. 2020, arXiv 2002.09277).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ OUTSIDE = 1e-3  # of the amplitude that is left outside of the band
 DECAY = 0.5  # amplitude falls by 3 dB an octave
 LOWEST, HIGHEST = 0.0025, 0.47  # cycles per sample; 40 and 7520 Hz at 16 kHz
 N_FFT = 512  # samples in a window of the short-time transform
+DEPTH = 3  # power of its parameter that a coefficient grows by: 2 leaves noise, 4 breaks sweeps into dots
 SILENT = 1e-9  # root mean square below which there is nothing to hold
 
 # name -> class, for the command line, recipes, and the tests that run every law over every wave
@@ -153,14 +155,14 @@ def amplitudes(frequencies: Tensor, *, decay: float, low: float, high: float) ->
 
 
 def grown(parameters: Tensor) -> Tensor:
-    """Parameters (..., 2) as complex coefficients z |z|."""
+    """Parameters (..., 2) as complex coefficients z |z|^(DEPTH - 1)."""
     z = torch.view_as_complex(parameters)
-    return z * z.abs()
+    return z * torch.view_as_real(z).square().sum(-1) ** ((DEPTH - 1) / 2)
 
 
 def ungrown(coefficients: Tensor) -> Tensor:
     """Inverse of `grown`, (..., 2)."""
-    return torch.view_as_real(coefficients / coefficients.abs().clamp(min=SILENT**2).sqrt())
+    return torch.view_as_real(coefficients * coefficients.abs().clamp(min=SILENT**2) ** (1 / DEPTH - 1))
 
 
 @register("samples")
@@ -178,10 +180,10 @@ class Samples(Wave):
         self.values.copy_(linear)
 
 
-@register("fourier")
-class FourierWave(Wave):
-    """The wave as coefficients of one real FFT, which fall by the power `decay` of frequency inside of low .. high
-    (cycles per sample).
+class Spectral(Wave):
+    """Base of the waves whose parameters are the complex coefficients of a spectrum.
+
+    decay, low, high: a coefficient is worth what `amplitudes` says, by its frequency in cycles per sample.
     """
 
     scale: Tensor
@@ -199,64 +201,68 @@ class FourierWave(Wave):
         high: float = HIGHEST,
     ) -> None:
         super().__init__(rows, channels=channels, samples=samples, level=level, fade=fade)
-        frequencies = torch.fft.rfftfreq(samples, dtype=torch.float64)
-        scale = amplitudes(frequencies, decay=decay, low=low, high=high) * math.sqrt(samples)
-        self.register_buffer("scale", scale, persistent=False)
-        self.coefficients = nn.Parameter(torch.zeros(rows, channels, len(frequencies), 2))
+        self.size, *frames = self.grid()
+        frequencies = torch.fft.rfftfreq(self.size, dtype=torch.float64)
+        scale = amplitudes(frequencies, decay=decay, low=low, high=high) * math.sqrt(self.size)
+        self.register_buffer("scale", scale.view(-1, *[1] * len(frames)), persistent=False)
+        self.coefficients = nn.Parameter(torch.zeros(rows, channels, len(frequencies), *frames, 2))
+
+    @abstractmethod
+    def grid(self) -> tuple[int, ...]:
+        """Samples that are transformed at once, and how many times, where that is more than once."""
+
+    @abstractmethod
+    def synthesis(self, spectrum: Tensor) -> Tensor:
+        """(b, c, samples) the wave of a complex spectrum (b, c, bins, ...)."""
+
+    @abstractmethod
+    def analysis(self, waves: Tensor) -> Tensor:
+        """Inverse of `synthesis`: of float64 waves (b, c, samples)."""
 
     def linear(self) -> Tensor:
-        spectrum = grown(self.coefficients) * self.scale.float()
+        return self.synthesis(grown(self.coefficients) * self.scale.float())
+
+    def write(self, linear: Tensor) -> None:
+        self.coefficients.copy_(ungrown(self.analysis(linear) / self.scale))
+
+
+@register("fourier")
+class FourierWave(Spectral):
+    """The wave as coefficients of one real FFT."""
+
+    def grid(self) -> tuple[int, ...]:
+        return (self.samples,)
+
+    def synthesis(self, spectrum: Tensor) -> Tensor:
         waves: Tensor = torch.fft.irfft(spectrum, n=self.samples)
         return waves
 
-    def write(self, linear: Tensor) -> None:
-        self.coefficients.copy_(ungrown(torch.fft.rfft(linear) / self.scale))
+    def analysis(self, waves: Tensor) -> Tensor:
+        spectrum: Tensor = torch.fft.rfft(waves)
+        return spectrum
 
 
 @register("stft")
-class ShortTime(Wave):
+class ShortTime(Spectral):
     """The wave as a complex short-time Fourier transform: windows of 512 samples (Hann), a quarter apart.
 
-    decay, low, high: as in `FourierWave`. A shorter clip has shorter windows.
+    A shorter clip has shorter windows.
     """
 
-    scale: Tensor
-    window: Tensor
+    def grid(self) -> tuple[int, ...]:
+        if self.samples < 8:
+            raise UsageError(f"a short-time transform needs 8 samples or more, got {self.samples}")
+        size = min(N_FFT, 1 << (self.samples.bit_length() - 1))
+        return (size, self.samples // (size // 4) + 1)
 
-    def __init__(
-        self,
-        rows: int,
-        *,
-        channels: int = 1,
-        samples: int,
-        level: float = LEVEL,
-        fade: int = FADE,
-        decay: float = DECAY,
-        low: float = LOWEST,
-        high: float = HIGHEST,
-    ) -> None:
-        super().__init__(rows, channels=channels, samples=samples, level=level, fade=fade)
-        if samples < 8:
-            raise UsageError(f"a short-time transform needs 8 samples or more, got {samples}")
-        self.n_fft = min(N_FFT, 1 << (samples.bit_length() - 1))
-        self.hop = self.n_fft // 4
-        frequencies = torch.fft.rfftfreq(self.n_fft, dtype=torch.float64)
-        scale = amplitudes(frequencies, decay=decay, low=low, high=high) * math.sqrt(self.n_fft)
-        self.register_buffer("scale", scale[:, None], persistent=False)
-        self.register_buffer("window", torch.hann_window(self.n_fft, dtype=torch.float64), persistent=False)
-        frames = samples // self.hop + 1
-        self.coefficients = nn.Parameter(torch.zeros(rows, channels, len(frequencies), frames, 2))
-
-    def linear(self) -> Tensor:
-        spectrum = grown(self.coefficients) * self.scale.float()
-        waves = torch.istft(
-            spectrum.flatten(0, 1), self.n_fft, self.hop, window=self.window.float(), length=self.samples
-        )
+    def synthesis(self, spectrum: Tensor) -> Tensor:
+        window = torch.hann_window(self.size, device=spectrum.device)
+        waves = torch.istft(spectrum.flatten(0, 1), self.size, self.size // 4, window=window, length=self.samples)
         return waves.view(self.shape)
 
-    def write(self, linear: Tensor) -> None:
+    def analysis(self, waves: Tensor) -> Tensor:
+        window = torch.hann_window(self.size, dtype=waves.dtype, device=waves.device)
         spectrum = torch.stft(
-            linear.flatten(0, 1), self.n_fft, self.hop, window=self.window, pad_mode="constant", return_complex=True
+            waves.flatten(0, 1), self.size, self.size // 4, window=window, pad_mode="constant", return_complex=True
         )
-        found = ungrown(spectrum / self.scale)
-        self.coefficients.copy_(found.view(self.coefficients.shape))
+        return spectrum.view(self.rows, self.channels, *spectrum.shape[1:])

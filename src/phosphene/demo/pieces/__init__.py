@@ -12,6 +12,7 @@ from phosphene.demo.pieces import (
     reconstruct,
     signals,
     silent,
+    sound,
     style,
 )
 
@@ -27,6 +28,7 @@ PIECES: tuple[Piece, ...] = (
     dream.PIECE,
     style.PIECE,
     reconstruct.PIECE,
+    sound.PIECE,
 )
 
 __all__ = ["PIECES"]
