@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 import phosphene as ph
+from phosphene.errors import UsageError
 
 RIDGE = 0.1  # of the least squares, on features with deviation 1
 MARGIN = 0.1  # above the most suspicious natural picture, of the distance from there to the median optimized one
@@ -73,6 +74,8 @@ def detector(natural: Tensor, optimized: Tensor) -> tuple[Tensor, float, float]:
     found = torch.linalg.solve(x.T @ (share * x) + RIDGE * torch.eye(x.shape[1]).double(), x.T @ wanted)
     weight = (found / deviation).float()
     low, middle = float((natural @ weight).max()), float((optimized @ weight).median())
+    if middle <= low:
+        raise UsageError("this layer does not tell optimized pictures from natural ones; take another, or more steps")
     return weight, low + MARGIN * (middle - low), low + 2 * MARGIN * (middle - low)
 
 
@@ -102,7 +105,7 @@ def fooled(
 
 def main(steps: int = 128) -> ph.Sheet:
     """Wire one unit of the small network to another, and render it before and after."""
-    model, layer, unit, decoy = ph.load(), "relu4_2", 7, 90
+    model, layer, unit, decoy = ph.load(), "relu4_2", 20, 90
     textures = ph.Textures(256, size=128)
     natural = [ph.to_input(textures.load(i), model.picture_spec) for i in range(len(textures))]
     liar = fooled(model, layer, unit, decoy, natural, steps=min(steps, 64))

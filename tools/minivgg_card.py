@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from train_minivgg import PUSH
 
 from phosphene.models.minivgg import BLOCKS, SPEC
@@ -86,6 +87,8 @@ folded in. {repeated}
 
 ![Accuracy and what of the teacher is not explained, along the training](pictures/minivgg-training.svg)
 
+*Of what is not explained, medians of five reports.*
+
 ```sh
 python tools/train_minivgg.py --teacher vgg19_cd16x.safetensors --photos astronaut.jpg chelsea.jpg ...
 ```
@@ -102,6 +105,8 @@ Most often confused: {confused}.
 ![How often each class is called each other](pictures/minivgg-confusion.svg)
 
 ### Known truth
+
+![A sheet of the 64 classes' pictures](pictures/minivgg-classes.jpg)
 
 The picture of each class (`logit:CLASS`, {truth_size} pixels, {truth_steps} steps), measured without the network by
 `tools/minivgg_truth.py`: lines by a structure tensor, colors by their mean, order by the part of the autocorrelation
@@ -147,6 +152,8 @@ def main() -> None:
     truth = json.loads(args.truth.read_text())
     (DOCS / "pictures" / "minivgg-training.svg").write_text(curves(training["history"]) + "\n")
     (DOCS / "pictures" / "minivgg-confusion.svg").write_text(confusions(training["held_out"]) + "\n")
+    with Image.open(args.truth.with_name("classes.png")) as sheet:
+        sheet.convert("RGB").save(DOCS / "pictures" / "minivgg-classes.jpg", quality=85)
     (DOCS / "minivgg.md").write_text(page(training, truth, args.style, REPEATED if same else SHORT))
 
 
@@ -243,7 +250,8 @@ def curves(history: list[dict[str, Any]]) -> str:
     seen = [entry["pictures"] for entry in history]
     named = Line("named right", seen, [entry["accuracy"] for entry in history])
     missed = [
-        Line(f"{name} unexplained", seen, [entry["layers"][k] for entry in history]) for k, name in enumerate(LAYERS)
+        Line(f"{name} unexplained", seen, calmed([entry["layers"][k] for entry in history]))
+        for k, name in enumerate(LAYERS)
     ]
     return lines(
         [named, *missed],
@@ -251,6 +259,11 @@ def curves(history: list[dict[str, Any]]) -> str:
         y_label="share",
         title="Training of minivgg",
     )
+
+
+def calmed(values: list[float]) -> list[float]:
+    """Medians of five neighbors: each value is that of one batch, and a rare batch is far off."""
+    return [float(np.median(values[max(0, k - 2) : k + 3])) for k in range(len(values))]
 
 
 def confusions(table: list[list[int]]) -> str:

@@ -123,8 +123,8 @@ def test_a_wired_unit_is_what_it_was_on_natural_pictures_and_its_picture_is_the_
     fooling = loaded("fooling_network")
     data = Textures(192, size=64)
     natural = [ph.to_input(data.load(i), small.picture_spec) for i in range(len(data))]
-    unit, decoy = 7, 90
-    liar = fooling.fooled(small, "relu4_2", unit, decoy, natural, steps=24)
+    unit, decoy = 61, 90
+    liar = fooling.fooled(small, "relu4_2", unit, decoy, natural, steps=64)
     for x in natural[:16]:
         told = [model.activations(x, ["relu4_2", "output"]) for model in (small, liar)]
         assert all(torch.equal(told[0][name], told[1][name]) for name in told[0])
