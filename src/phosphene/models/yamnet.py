@@ -21,7 +21,7 @@ from torch.nn.functional import pad
 from phosphene.errors import WeightsError
 from phosphene.models.frontend import Spectrum, mel_weights
 from phosphene.models.spec import AudioSpec
-from phosphene.models.weights import RANDOM, cached_weights, find_weights, load_file, same_random_weights
+from phosphene.models.weights import RANDOM, cached_weights, published
 
 NAME = "yamnet"
 LICENSE = "Apache-2.0"
@@ -84,13 +84,7 @@ def load_yamnet(weights: str | Path | None = None) -> tuple[Yamnet, str]:
     None looks for the file as `find_weights` does. Raises WeightsError when it is nowhere or is another network's.
     Nothing is downloaded.
     """
-    with same_random_weights():
-        net = Yamnet()
-    if weights == RANDOM:
-        return net, RANDOM
-    file = find_weights(NAME, weights)
-    load_file(net, file, NAME)
-    return net, f"file:{file.name}"
+    return published(Yamnet, NAME, weights)
 
 
 def class_names(weights: str | Path | None = None) -> tuple[str, ...] | None:
