@@ -7,7 +7,8 @@ class has a sigmoid of its own behind its logit: `logit:Whistling`, not `prob:`.
     wave (b, 1, n) -> |STFT| -> 64 mel bands -> log -> 14 convolutions -> mean over time and frequency -> 521 logits
 
 Departures: a longer clip is heard as a whole, its mean taken over all its time; the published code cuts it into
-windows of 0.96 s. At 15600 samples, the length of a clip where nobody says, the two are the same.
+windows of 0.96 s. At 15600 samples, the length of a clip where nobody says, the two are the same. Logits on silence
+are extreme, near -400 on average, so a clip that is silent in part is low in all classes but Silence.
 """
 
 from __future__ import annotations
