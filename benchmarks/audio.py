@@ -77,6 +77,7 @@ def per_step(work: Callable[[], object], count: int) -> Callable[[], float]:
 def row(case: Case, count: int, rounds: int) -> list[object]:
     """A row of the table."""
     model = load(case.network, weights="random")
+    model.net.eval()  # as the engine hears it: batch norm that learns costs more
     for parameter in model.net.parameters():
         parameter.requires_grad_(False)
     work = Sounding(model, case.target, AudioConfig(), CPU)
