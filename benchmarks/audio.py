@@ -36,13 +36,18 @@ CPU = RunConfig("cpu", batch=ROWS)
 
 @dataclass(frozen=True)
 class Case:
-    """A network, and the units whose clips are made."""
+    """A network, and the units whose clips are made. bounded: whether the step is to cost `MOST` at most."""
 
     network: str
     target: str
+    bounded: bool = True
 
 
-CASES = (Case("yamnet", "logit:0..7"), Case("crepe_tiny", "logit:100..107"))
+CASES = (
+    Case("yamnet", "logit:0..7"),
+    Case("crepe_tiny", "logit:100..107"),
+    Case("silero_vad_16k", "logit:speech", bounded=False),  # smaller than the making of the wave that it hears
+)
 
 
 def bare(model: Model, waves: Tensor) -> Callable[[], object]:
@@ -72,6 +77,7 @@ def per_step(work: Callable[[], object], count: int) -> Callable[[], float]:
 def row(case: Case, count: int, rounds: int) -> list[object]:
     """A row of the table."""
     model = load(case.network, weights="random")
+    model.net.eval()  # as the engine hears it: batch norm that learns costs more
     for parameter in model.net.parameters():
         parameter.requires_grad_(False)
     work = Sounding(model, case.target, AudioConfig(), CPU)
@@ -83,8 +89,8 @@ def row(case: Case, count: int, rounds: int) -> list[object]:
     waves = wave().detach().requires_grad_()
     ours = per_step(lambda: list(islice(run, 1)), count)
     found = paired(per_step(bare(model, waves), count), ours, rounds)
-    verdict = "met" if found.ratio <= MOST else "missed"
-    return [case.network, f"{work.samples} samples", found.a, found.b, str(found), f"{MOST:.2f}: {verdict}"]
+    verdict = f"{MOST:.2f}: {'met' if found.ratio <= MOST else 'missed'}" if case.bounded else ""
+    return [case.network, f"{work.samples} samples", found.a, found.b, str(found), verdict]
 
 
 def section(rounds: int, *, quick: bool) -> str:

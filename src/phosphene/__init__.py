@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from phosphene.objectives import Channel as Channel
     from phosphene.objectives import Content as Content
     from phosphene.objectives import Custom as Custom
+    from phosphene.objectives import Density as Density
     from phosphene.objectives import Direction as Direction
     from phosphene.objectives import Diversity as Diversity
     from phosphene.objectives import Frequency as Frequency
@@ -148,10 +149,10 @@ _HOME = {
         "mean_activations", "normalize_activations", "style_layers", "to_input",
     ),
     "objectives": (
-        "Alignment", "Blur", "Border", "Caricature", "Channel", "Content", "Custom", "Direction", "Diversity",
-        "Frequency", "Gram", "HighPass", "L1", "L2", "LogProbability", "Logit", "Margin", "Moments", "Neuron",
-        "Objective", "Opacity", "Probability", "SlicedWasserstein", "Slope", "TV", "TV2", "TVFrequency", "TVTime",
-        "WholeLayer", "aim", "directions_of", "interpolate", "parse", "whitened",
+        "Alignment", "Blur", "Border", "Caricature", "Channel", "Content", "Custom", "Density", "Direction",
+        "Diversity", "Frequency", "Gram", "HighPass", "L1", "L2", "LogProbability", "Logit", "Margin", "Moments",
+        "Neuron", "Objective", "Opacity", "Probability", "SlicedWasserstein", "Slope", "TV", "TV2", "TVFrequency",
+        "TVTime", "WholeLayer", "aim", "directions_of", "interpolate", "parse", "whitened",
     ),
     "recipe": ("OptimizerConfig", "RenderConfig", "RunConfig", "SignalConfig", "StyleConfig", "TransformConfig"),
     "signals": ("Cppn", "Fourier", "Laplacian", "Maco", "Pixels", "Shared", "Signal"),

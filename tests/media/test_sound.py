@@ -87,6 +87,8 @@ def test_resampling_keeps_what_fits_and_drops_what_does_not() -> None:
     ("samples", "reason"),
     [
         (np.zeros((0,)), "has 0 samples"),
+        (np.full(1, 0.5), "has 1 sample;"),
+        (np.array([[0.5, -0.5], [-0.25, 0.25]]), "its 2 channels cancel each other"),
         (np.zeros(100), "is silent"),
         (np.full(100, 0.5), "is a constant"),
         (np.array([0.1, np.nan, 0.2]), "NaN"),
@@ -98,6 +100,25 @@ def test_a_recording_without_sound_is_refused_in_one_line(tmp_path: Path, sample
         read_sound(tmp_path / "a.wav", rate=16_000)
     assert "'a.wav'" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_recording_that_was_cut_off_is_refused_and_a_streamed_one_is_not(tmp_path: Path) -> None:
+    whole = wav_bytes(to_levels(0.5 * tone(1000).numpy()), 16_000)
+    (tmp_path / "cut.wav").write_bytes(whole[:20_000])
+    with pytest.raises(MediaError, match=r"'cut\.wav' was cut off: 19956 of its 32000 bytes"):
+        read_sound(tmp_path / "cut.wav", rate=16_000)
+    at = whole.index(b"data") + 4
+    (tmp_path / "streamed.wav").write_bytes(whole[:at] + b"\xff" * 4 + whole[at + 4 :])
+    assert read_sound(tmp_path / "streamed.wav", rate=16_000)[0].shape == (1, 16_000)
+
+
+def test_channels_whose_sum_no_float_holds_are_averaged(tmp_path: Path) -> None:
+    soundfile.write(
+        tmp_path / "a.wav", np.full((100, 5), 3e38) * np.sign(np.sin(np.arange(100)))[:, None], 16_000, subtype="FLOAT"
+    )
+    found, notes = read_sound(tmp_path / "a.wav", rate=16_000)
+    assert float(found.abs().max()) == 1
+    assert "leaves full scale (peak 3e+38)" in notes[-1]
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,19 @@ def test_crepe_hears_the_pitch_of_tones(shared: Path) -> None:
         assert 1200 * abs(math.log2(hertz(wanted["argmax_bin"]) / float(pitch))) < 11  # half a bin
 
 
+def test_what_is_silent_of_a_clip_lowers_all_classes_but_silence(shared: Path) -> None:
+    model = load("yamnet")
+    music, silence = (model.labels.index(name) for name in ("Music", "Silence"))  # type: ignore[union-attr]
+    whole = outputs(model, recording(shared, "trumpet.wav"))[0]
+    sounding = outputs(model, recording(shared, "trumpet.wav")[..., :62_400])[0]
+    nothing = outputs(model, torch.zeros(1, 1, 15_600))[0]
+    assert int(sounding.argmax()) == music
+    assert int(whole.argmax()) == int(nothing.argmax()) == silence
+    assert float(sounding.mean()) > -50  # measured: -43, -369 and below -390
+    assert float(whole.mean()) < -200
+    assert float(nothing.mean()) < float(whole.mean())
+
+
 @pytest.mark.parametrize(
     ("name", "share"),
     [

@@ -20,6 +20,7 @@ from phosphene.models.weights import (
     hash_in_name,
     load_file,
     load_into,
+    published,
     read_shapes,
     read_state_dict,
     same_random_weights,
@@ -52,11 +53,11 @@ class Code:
         return os.mkdir, (str(self.path),)
 
 
-def published(folder: Path, content: bytes) -> str:
+def served(folder: Path, content: bytes) -> str:
     """A file that a publisher serves, named by its hash as torch hub does; its address."""
-    served = folder / f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth"
-    served.write_bytes(content)
-    return served.as_uri()
+    file = folder / f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    file.write_bytes(content)
+    return file.as_uri()
 
 
 def refusal(path: Path) -> str:
@@ -70,7 +71,7 @@ def refusal(path: Path) -> str:
 
 def test_weights_are_looked_for_in_the_promised_order(places: Path) -> None:
     (places / "served").mkdir()
-    url = published(places / "served", b"published")
+    url = served(places / "served", b"published")
     name = url.rsplit("/", 1)[-1]
     found = [find_weights("net", url=url)]
     assert found[0].read_bytes() == b"published"
@@ -97,7 +98,7 @@ def test_a_file_in_the_hub_cache_is_not_fetched_again(places: Path) -> None:
 
 def test_a_download_that_is_not_what_its_name_says_is_refused(places: Path) -> None:
     (places / "served").mkdir()
-    url = published(places / "served", b"published")
+    url = served(places / "served", b"published")
     Path(url.removeprefix("file://")).write_bytes(b"something else")
     with pytest.raises(WeightsError, match="sha256"):
         find_weights("net", url=url)
@@ -278,6 +279,18 @@ def test_the_hash_depends_on_every_name_dtype_shape_and_value() -> None:
     assert weights_sha256(linear()) == weights_sha256(linear())
     content = b"weight torch.float32 (2, 3)\n" + torch.full((2, 3), 0.5).numpy().tobytes()
     assert weights_sha256(linear()) == hashlib.sha256(content).hexdigest()
+
+
+def test_a_published_network_has_the_weights_of_its_file_or_the_same_random_ones(places: Path) -> None:
+    first, origin = published(small_net, "net", "random")
+    again, _ = published(small_net, "net", "random")
+    assert origin == "random"
+    assert weights_sha256(first) == weights_sha256(again)
+    kept = {f"old.{name}": tensor + 1 for name, tensor in first.state_dict().items()}
+    save_file(kept, places / "weights" / "net.safetensors")
+    found, origin = published(small_net, "net", rename=lambda entry: entry.removeprefix("old."))
+    assert origin == "file:net.safetensors"
+    assert torch.equal(next(found.parameters()), next(first.parameters()) + 1)
 
 
 def test_random_weights_are_the_same_every_time_and_leave_the_callers_generator_alone() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from phosphene.errors import UsageError
-from phosphene.objectives import INPUT, HighPass, Objective, Slope, TVFrequency, TVTime, parse
+from phosphene.objectives import INPUT, Density, HighPass, Objective, Slope, TVFrequency, TVTime, parse
 
 
 def price(objective: Objective, x: Tensor) -> float:
@@ -47,7 +47,17 @@ def test_clicks_vary_in_time_and_tones_in_frequency() -> None:
     assert price(TVFrequency(), tone(1 / 16)) > 5 * price(TVFrequency(), clicks)
 
 
-@pytest.mark.parametrize("text", ["highpass", "highpass(cutoff=0.01)", "slope", "slope(decibels=-6)", "tvtime"])
+def test_a_tone_fills_less_of_a_spectrogram_than_noise_at_any_level() -> None:
+    noise = torch.randn(1, 1, 65_536, generator=torch.Generator().manual_seed(0))
+    assert price(Density(), noise) == pytest.approx(math.sqrt(math.pi) / 2, abs=0.01)  # mean over rms of Rayleigh's
+    assert price(Density(), tone(1 / 16)) < 0.2
+    assert price(Density(), 0.01 * noise) == pytest.approx(price(Density(), noise), rel=1e-3)
+    assert price(Density(), torch.zeros(1, 1, 8192)) == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["density", "highpass", "highpass(cutoff=0.01)", "slope", "slope(decibels=-6)", "tvtime"]
+)
 def test_prices_of_sounds_are_words_of_the_grammar(text: str) -> None:
     assert str(parse(text)) == text
 

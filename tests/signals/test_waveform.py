@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from phosphene.engine import Step, optimize
 from phosphene.errors import UsageError
 from phosphene.models import AudioSpec, Model, from_module
-from phosphene.objectives import Channel, HighPass, Objective, Slope, TVFrequency, TVTime
+from phosphene.objectives import Channel, Density, HighPass, Objective, Slope, TVFrequency, TVTime
 from phosphene.recipe import OptimizerConfig, RenderConfig
 from phosphene.seeds import Generators
 from phosphene.signals import WAVES, FourierWave, ShortTime, Wave
@@ -125,7 +125,16 @@ def test_a_waves_state_makes_the_same_sound_again(kind: type[Wave]) -> None:
 @every_wave
 @pytest.mark.parametrize(
     "objective",
-    [Channel("1", (0, 1, 2, 3)), -Channel("0", 2), HighPass(0.1), Slope(), -Slope(), -TVTime(), -TVFrequency()],
+    [
+        Channel("1", (0, 1, 2, 3)),
+        -Channel("0", 2),
+        HighPass(0.1),
+        Slope(),
+        -Slope(),
+        -TVTime(),
+        -TVFrequency(),
+        -Density(),
+    ],
     ids=str,
 )
 def test_one_step_of_ascent_raises_the_score_of_a_sound(kind: type[Wave], objective: Objective, ears: Model) -> None:

@@ -46,7 +46,7 @@ def measure(model: Model, picture: Tensor, unit: Objective, *, blank: float = BE
     return Measured(value, silent)
 
 
-def failure(pixels: Tensor, measured: Measured, *, broken_at: int, finite: bool) -> str:
+def failure(pixels: Tensor, measured: Measured, broken_at: int, *, finite: bool) -> str:
     """Why a finished picture (c, h, w) shows nothing, "" when it is sound.
 
     broken_at: the step at which its gradient stopped being finite, 0 for never. finite: its values before rounding.

@@ -6,29 +6,20 @@ says so; what was stopped is kept.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from phosphene.engine import Loop, Step, arithmetic, optimize
-from phosphene.engine.batching import batch_rows, is_out_of_memory, kept_bytes
+from phosphene.engine.batching import is_out_of_memory
 from phosphene.errors import PhospheneError
-from phosphene.features.batch import (
-    Batch,
-    batches,
-    larger,
-    least_rows,
-    numbered,
-    parts,
-    refuse_cut,
-    visible,
-    whole_groups,
-)
+from phosphene.features.batch import Batch, larger, numbered, parts, refuse_cut, visible
+from phosphene.features.course import already, cut, each, ended, keep_state, rows_that_fit
 from phosphene.features.events import Done, Event, Notice, Progress
 from phosphene.features.measure import failure, measure
 from phosphene.features.members import label, single, subject, whole
@@ -149,15 +140,15 @@ class Rendering:
         return model if gradient == PLAIN else model.with_gradient(gradient)
 
     def _batches(self, model: Model) -> list[Batch]:
-        def choose() -> list[int]:
-            return [self._batch_size(group, model) for group in self.plan.groups]
-
-        sizes = choose() if self.store is None else self.store.batch_sizes(choose)
         alone = self.plan.config.optimizer.optimizer == "lbfgs"  # it depends on no company anyway
-        shape = None if alone else self.run.batch_shape
-        least = 1 if alone else least_rows(self.arithmetic)
-        groups = enumerate(zip(self.plan.groups, sizes, strict=True))
-        return [batch for g, (group, size) in groups for batch in batches(group, g, size, shape, least=least)]
+        return cut(
+            self.plan.groups,
+            lambda group: 1 if alone else self._batch_size(group, model),
+            self.run,
+            self.arithmetic,
+            self.store,
+            alone=alone,
+        )
 
     def _identity(self) -> dict[str, Any]:
         """What makes this rendering this one; a resumed one must agree."""
@@ -171,15 +162,11 @@ class Rendering:
         }
 
     def _batch_size(self, group: Objective, model: Model) -> int:
-        if self.plan.config.optimizer.optimizer == "lbfgs":
-            return 1
-
-        def row_bytes() -> int:
+        def loop() -> Loop:
             rows = self._aimed(group.take(range(group.together)), model)
-            loop = Loop(rows, model, *self._parts(rows, group.together), self.plan.config)
-            return kept_bytes(lambda: loop.scores(0)) // group.together
+            return Loop(rows, model, *self._parts(rows, group.together), self.plan.config)
 
-        return whole_groups(batch_rows(group.rows, self.run, self.arithmetic.device, row_bytes), group.together)
+        return rows_that_fit(group, self.run, self.arithmetic.device, loop)
 
     def _parts(self, objective: Objective, rows: int) -> tuple[Signal, Warp]:
         return parts(self.plan, objective, rows, self.init, self.arithmetic.device)
@@ -205,34 +192,30 @@ class Rendering:
             batch.steps, batch.broken = step.i, step.broken
             self._keep_frame(batch, step)
             yield Progress(done + step.i * len(batch.rows), self.total, batch.number, batch.of, step, places)
-            self._checkpoint(batch, step)
+            keep_state(
+                self.store,
+                batch,
+                step,
+                self.run,
+                self.plan.config.steps,
+                stopping=self._stopping,
+                more={"frames": list(batch.frames.items())},
+            )
             if self._stopping:
                 break
         yield from self._finish(batch, signal)
         if self.store is not None and batch.steps == self.plan.config.steps:
             self.store.forget(batch.key)
 
-    def _checkpoint(self, batch: Batch, step: Step) -> None:
-        """Keep the state where it is due, or where the rendering stops; never of the last step: pictures follow it."""
-        every = self.run.checkpoint_every
-        due = self._stopping or (every > 0 and step.i % every == 0)
-        if self.store is not None and due and step.i < self.plan.config.steps:
-            self.store.checkpoint(batch.key, {**step.state(), "frames": list(batch.frames.items())})
-
     def _stored(self, batch: Batch) -> list[Done] | None:
         """Events for a batch that an earlier run finished; None when any picture of it is missing."""
-        if self.store is None:
+        found = already(self.store, batch, self._name)
+        if found is None:
             return None
-        events = []
-        for row in batch.rows:
-            name = self._name(batch, row)
-            found = self.store.finished(name)
-            if found is None:
-                return None
-            pixels, recipe = found
-            picture = self._picture(batch, row, pixels, recipe)
-            events.append(self._add(batch, row, replace(picture, path=self.store.path(name))))
-        return events
+        made = [
+            (row, replace(self._picture(batch, row, pixels, recipe), path=file)) for row, file, pixels, recipe in found
+        ]
+        return [self._add(batch, row, picture) for row, picture in made]
 
     def _keep_frame(self, batch: Batch, step: Step) -> None:
         if step.i not in self.kept_steps or batch.signal is None:
@@ -246,22 +229,12 @@ class Rendering:
     def _finish(self, batch: Batch, signal: Signal) -> Iterator[Done]:
         pixels, finite = visible(signal)
         large = larger(self.plan, signal) if self.store is not None else None
-        seconds = (time.perf_counter() - batch.began) / len(batch.rows)
+        seconds = each(batch)
         for place, row in enumerate(batch.rows):
             unit = self._aimed(subject(single(batch.group, row)), self.plan.model)
             measured = measure(self.plan.model, pixels[place], unit)
-            status, reason = "interrupted", f"stopped after {batch.steps} of {self.plan.config.steps} steps"
-            if batch.steps == self.plan.config.steps:
-                broken = int(batch.broken[place]) if batch.broken is not None else 0
-                reason = failure(pixels[place], measured, broken_at=broken, finite=bool(finite[place]))
-                status = "degenerate" if reason else "ok"
-            result = {
-                "activation": measured.value if math.isfinite(measured.value) else None,
-                "steps": batch.steps,
-                "seconds": round(seconds, 3),
-                "status": status,
-                "reason": reason,
-            }
+            why = partial(failure, pixels[place], measured, finite=bool(finite[place]))
+            result = ended(batch, place, self.plan.config.steps, measured, why, seconds)
             yield self._add(batch, row, self._written(batch, place, row, pixels[place], result))
             if self.store is not None and large is not None:
                 self.store.put_large(self._name(batch, row), large[place])

@@ -20,16 +20,15 @@ import torch
 from torch import Tensor
 
 from phosphene.engine import Loop, arithmetic, optimize
-from phosphene.engine.batching import batch_rows, kept_bytes
 from phosphene.engine.environment import environment
 from phosphene.errors import UsageError
 from phosphene.features.audio_config import MAX_SECONDS, AudioConfig
-from phosphene.features.batch import Batch, batches, least_rows, numbered, refuse_cut, whole_groups
+from phosphene.features.batch import Batch, numbered, refuse_cut
 from phosphene.features.clip import Clip, Clips, kept, samples_sha256
+from phosphene.features.course import already, cut, each, ended, keep_state, rows_that_fit
 from phosphene.features.events import Notice, Progress
 from phosphene.features.measure import Measured, measure
 from phosphene.features.members import check_whole, label, single, subject, whole
-from phosphene.features.picture import Status
 from phosphene.features.plan import join, named
 from phosphene.features.references import aimed_at
 from phosphene.features.store import SoundStore
@@ -140,13 +139,7 @@ class Sounding:
             self.store.clear()
 
     def _batches(self, model: Model) -> list[Batch]:
-        def choose() -> list[int]:
-            return [self._batch_size(group, model) for group in self.groups]
-
-        sizes = choose() if self.store is None else self.store.batch_sizes(choose)
-        shape, least = self.run.batch_shape, least_rows(self.arithmetic)
-        groups = enumerate(zip(self.groups, sizes, strict=True))
-        return [batch for g, (group, size) in groups for batch in batches(group, g, size, shape, least=least)]
+        return cut(self.groups, lambda group: self._batch_size(group, model), self.run, self.arithmetic, self.store)
 
     def _run(self, batch: Batch, model: Model, done: int) -> Iterator[Progress | Notice | Clip]:
         objective = aimed_at(batch.objective(), model, self.init)
@@ -158,10 +151,7 @@ class Sounding:
         for step in optimize(objective, model, wave, transform, self._loop_config(), state=state):
             batch.steps, batch.broken = step.i, step.broken
             yield Progress(done + step.i * len(batch.rows), self.total, batch.number, batch.of, step, places)
-            every = self.run.checkpoint_every
-            due = self._stopping or (every > 0 and step.i % every == 0)
-            if self.store is not None and due and step.i < self.config.steps:
-                self.store.checkpoint(batch.key, step.state())
+            keep_state(self.store, batch, step, self.run, self.config.steps, stopping=self._stopping, more={})
             if self._stopping:
                 break
         yield from self._finish(batch, wave)
@@ -170,17 +160,12 @@ class Sounding:
 
     def _stored(self, batch: Batch) -> list[Clip] | None:
         """The clips of a batch that an earlier run finished; None when any of them is missing."""
-        if self.store is None:
+        found = already(self.store, batch, self._name)
+        if found is None:
             return None
-        clips = []
-        for row in batch.rows:
-            name = self._name(batch, row)
-            found = self.store.finished(name)
-            if found is None:
-                return None
-            clips.append(replace(self._clip(batch, row, *found), path=self.store.path(name)))
-        self.done.update({(batch.index, row): clip for row, clip in zip(batch.rows, clips, strict=True)})
-        return clips
+        for row, file, samples, recipe in found:
+            self.done[batch.index, row] = replace(self._clip(batch, row, samples, recipe), path=file)
+        return [self.done[batch.index, row] for row in batch.rows]
 
     def _identity(self) -> dict[str, Any]:
         """What makes this rendering this one; a resumed one must agree."""
@@ -204,7 +189,9 @@ class Sounding:
             bound = (parse(target) if isinstance(target, str) else target).bind(self.model)
             wrong = next((leaf for leaf in bound.leaves() if isinstance(leaf, OF_PICTURES)), None)
             if wrong is not None:
-                raise UsageError(f"{wrong} is a price of pictures; a sound has highpass, slope, tvtime and tvfrequency")
+                raise UsageError(
+                    f"{wrong} is a price of pictures; a sound has highpass, slope, tvtime, tvfrequency and density"
+                )
             check_whole(bound)
             self.order += join(self.groups, bound)
 
@@ -230,12 +217,11 @@ class Sounding:
         )
 
     def _batch_size(self, group: Objective, model: Model) -> int:
-        def row_bytes() -> int:
+        def loop() -> Loop:
             rows = aimed_at(group.take(range(group.together)), model, self.init)
-            loop = Loop(rows, model, *self.parts(rows, group.together), self._loop_config())
-            return kept_bytes(lambda: loop.scores(0)) // group.together
+            return Loop(rows, model, *self.parts(rows, group.together), self._loop_config())
 
-        return whole_groups(batch_rows(group.rows, self.run, self.arithmetic.device, row_bytes), group.together)
+        return rows_that_fit(group, self.run, self.arithmetic.device, loop)
 
     def parts(self, objective: Objective, rows: int) -> tuple[Wave, Shake]:
         """A started wave and the transform for `rows` clips of an objective."""
@@ -259,24 +245,13 @@ class Sounding:
     def _finish(self, batch: Batch, wave: Wave) -> Iterator[Clip]:
         with torch.no_grad():
             raw = wave.finished().float().cpu()
-        seconds = (time.perf_counter() - batch.began) / len(batch.rows)
+        seconds = each(batch)
         for place, row in enumerate(batch.rows):
             sound = kept(raw[place], self.spec.rate, self.config.loudness)
             unit = aimed_at(subject(single(batch.group, row)), self.model, self.init)
             measured = measure(self.model, sound, unit, blank=0.0)
-            status: Status = "interrupted"
-            reason = f"stopped after {batch.steps} of {self.config.steps} steps"
-            if batch.steps == self.config.steps:
-                broken = int(batch.broken[place]) if batch.broken is not None else 0
-                reason = _failure(sound, measured, broken_at=broken, finite=bool(raw[place].isfinite().all()))
-                status = "degenerate" if reason else "ok"
-            result = {
-                "activation": measured.value if math.isfinite(measured.value) else None,
-                "steps": batch.steps,
-                "seconds": round(seconds, 3),
-                "status": status,
-                "reason": reason,
-            }
+            why = partial(_failure, sound, measured, finite=bool(raw[place].isfinite().all()))
+            result = ended(batch, place, self.config.steps, measured, why, seconds)
             clip = self._clip(batch, row, sound, self._record(batch, row, sound, result))
             if self.store is not None:
                 clip = self.store.put(clip, self._name(batch, row))
@@ -336,7 +311,7 @@ class Sounding:
         }
 
 
-def _failure(sound: Tensor, measured: Measured, *, broken_at: int, finite: bool) -> str:
+def _failure(sound: Tensor, measured: Measured, broken_at: int, *, finite: bool) -> str:
     """Why a finished clip lets nothing be heard, "" when it is sound."""
     if broken_at:
         return f"the gradient stopped being finite at step {broken_at}"

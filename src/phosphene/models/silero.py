@@ -20,7 +20,7 @@ from torch.nn.functional import pad
 
 from phosphene.models.frontend import Frames
 from phosphene.models.spec import AudioSpec
-from phosphene.models.weights import RANDOM, find_weights, load_file, same_random_weights
+from phosphene.models.weights import published
 
 NAME = "silero_vad_16k"
 LICENSE = "MIT"
@@ -74,13 +74,7 @@ def load_silero(weights: str | Path | None = None) -> tuple[SileroVAD, str]:
     None looks for the file as `find_weights` does. Raises WeightsError when it is nowhere or is another network's.
     Nothing is downloaded.
     """
-    with same_random_weights():
-        net = SileroVAD()
-    if weights == RANDOM:
-        return net, RANDOM
-    file = find_weights(NAME, weights)
-    load_file(net, file, NAME, rename=own_name)
-    return net, f"file:{file.name}"
+    return published(SileroVAD, NAME, weights, rename=own_name)
 
 
 def own_name(entry: str) -> str:

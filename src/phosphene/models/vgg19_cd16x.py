@@ -22,7 +22,7 @@ from torch.nn.functional import pad
 
 from phosphene.errors import UsageError
 from phosphene.models.spec import InputSpec
-from phosphene.models.weights import RANDOM, find_weights, load_file, same_random_weights
+from phosphene.models.weights import published
 
 NAME = "vgg19_cd16x"
 LICENSE = "MIT"  # of the published weights
@@ -82,13 +82,7 @@ def load_vgg19_cd16x(weights: str | Path | None = None) -> tuple[CompressedVGG, 
     weights: the published file, or a state dict of this network. None looks for it as `find_weights` does.
     Raises WeightsError when the file is nowhere or is another network's. Nothing is downloaded.
     """
-    with same_random_weights():
-        net = vgg19_cd16x()
-    if weights == RANDOM:
-        return net, RANDOM
-    file = find_weights(NAME, weights)
-    load_file(net, file, NAME, rename=own_name)
-    return net, f"file:{file.name}"
+    return published(vgg19_cd16x, NAME, weights, rename=own_name)
 
 
 def own_name(entry: str) -> str | None:

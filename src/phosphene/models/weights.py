@@ -38,6 +38,7 @@ UNUSED_IN_EVAL = "num_batches_tracked"  # a counter of batch norm's training; fi
 NAMED_AT_MOST = 3  # names quoted in a message before "..."
 
 T = TypeVar("T")
+Net = TypeVar("Net", bound=nn.Module)
 Rename = Callable[[str], str | None]
 
 
@@ -119,6 +120,23 @@ def load_file(net: nn.Module, path: str | Path, name: str, *, rename: Rename | N
     if path.suffix == ".safetensors":
         check_shapes(net, _renamed(read_shapes(path), rename), name, str(path))
     load_into(net, _renamed(read_state_dict(path), rename), name, origin=str(path))
+
+
+def published(
+    build: Callable[[], Net], name: str, weights: str | Path | None = None, *, rename: Rename | None = None
+) -> tuple[Net, str]:
+    """The network that `build` makes, with the weights of a file or random ones ("random"); and where they came from.
+
+    weights: the file; None looks for `name` as `find_weights` does, and downloads nothing. rename: as in `load_file`.
+    Raises WeightsError when the file is nowhere or is another network's.
+    """
+    with same_random_weights():
+        net = build()
+    if weights == RANDOM:
+        return net, RANDOM
+    file = find_weights(name, weights)
+    load_file(net, file, name, rename=rename)
+    return net, f"file:{file.name}"
 
 
 def load_into(net: nn.Module, state: Mapping[str, Tensor], name: str, *, origin: str = "the weights") -> None:

@@ -7,7 +7,8 @@ class has a sigmoid of its own behind its logit: `logit:Whistling`, not `prob:`.
     wave (b, 1, n) -> |STFT| -> 64 mel bands -> log -> 14 convolutions -> mean over time and frequency -> 521 logits
 
 Departures: a longer clip is heard as a whole, its mean taken over all its time; the published code cuts it into
-windows of 0.96 s. At 15600 samples, the length of a clip where nobody says, the two are the same.
+windows of 0.96 s. At 15600 samples, the length of a clip where nobody says, the two are the same. Logits on silence
+are extreme, near -400 on average, so a clip that is silent in part is low in all classes but Silence.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch.nn.functional import pad
 from phosphene.errors import WeightsError
 from phosphene.models.frontend import Spectrum, mel_weights
 from phosphene.models.spec import AudioSpec
-from phosphene.models.weights import RANDOM, cached_weights, find_weights, load_file, same_random_weights
+from phosphene.models.weights import RANDOM, cached_weights, published
 
 NAME = "yamnet"
 LICENSE = "Apache-2.0"
@@ -84,13 +85,7 @@ def load_yamnet(weights: str | Path | None = None) -> tuple[Yamnet, str]:
     None looks for the file as `find_weights` does. Raises WeightsError when it is nowhere or is another network's.
     Nothing is downloaded.
     """
-    with same_random_weights():
-        net = Yamnet()
-    if weights == RANDOM:
-        return net, RANDOM
-    file = find_weights(NAME, weights)
-    load_file(net, file, NAME)
-    return net, f"file:{file.name}"
+    return published(Yamnet, NAME, weights)
 
 
 def class_names(weights: str | Path | None = None) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from phosphene.objectives.directions import Direction, directions_of, whitened
 from phosphene.objectives.families import Alignment, Diversity, Family, interpolate
 from phosphene.objectives.parse import parse
 from phosphene.objectives.regularizers import L1, L2, REGULARIZERS, TV, TV2, Blur, Border, Frequency, Opacity
-from phosphene.objectives.sound import HighPass, Slope, TVFrequency, TVTime
+from phosphene.objectives.sound import Density, HighPass, Slope, TVFrequency, TVTime
 from phosphene.objectives.stack import stack
 from phosphene.objectives.statistics import MASK, Content, Gram, Statistic, aim, on_grid, unaimed
 from phosphene.objectives.units import Channel, Neuron, WholeLayer
@@ -36,6 +36,7 @@ __all__ = [
     "Constant",
     "Content",
     "Custom",
+    "Density",
     "Direction",
     "Diversity",
     "Family",

@@ -102,6 +102,21 @@ class TVFrequency(Regularizer):
         return _spectrogram(acts[INPUT]).diff(dim=-1).abs().flatten(1).mean(1)
 
 
+@dataclass(frozen=True)
+class Density(Regularizer):
+    """How full the spectrogram is, mean magnitude over root mean square, 0 to 1: a tone is near 0, noise at 0.89.
+
+    The mean over the root mean square of a vector is small where few of its entries hold all (Hoyer 2004,
+    arXiv cs/0408058). It does not depend on the level.
+    """
+
+    word: ClassVar[str] = "density"
+
+    def __call__(self, acts: Acts, rows: Tensor) -> Tensor:
+        magnitudes = _magnitudes(acts[INPUT]).flatten(1)
+        return magnitudes.mean(1) / (magnitudes.square().mean(1) + POWER_FLOOR).sqrt()
+
+
 def _power(x: Tensor) -> tuple[Tensor, Tensor]:
     """(b, ..., bins) power spectrum along the last axis, and the frequency (bins,) of each."""
     spectrum = torch.view_as_real(torch.fft.rfft(x.float())).square().sum(-1)
@@ -109,11 +124,18 @@ def _power(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _spectrogram(x: Tensor) -> Tensor:
-    """(b, ..., frames, bins) log magnitude of windows (Hann) along the last axis, half a window apart."""
+    """(b, ..., frames, bins) log magnitude of windows."""
+    return (_magnitudes(x) + MAGNITUDE_FLOOR).log()
+
+
+def _magnitudes(x: Tensor) -> Tensor:
+    """(b, ..., frames, bins) magnitude of windows (Hann) along the last axis, half a window apart."""
     window = max(2, min(WINDOW, x.shape[-1] // WINDOWS))
     frames = x.float().unfold(-1, window, max(1, window // 2)) * torch.hann_window(window, device=x.device)
     magnitudes: Tensor = torch.fft.rfft(frames).abs() / window
-    return (magnitudes + MAGNITUDE_FLOOR).log()
+    return magnitudes
 
 
-SOUND_REGULARIZERS: dict[str, type[Regularizer]] = {kind.word: kind for kind in (HighPass, Slope, TVTime, TVFrequency)}
+SOUND_REGULARIZERS: dict[str, type[Regularizer]] = {
+    kind.word: kind for kind in (HighPass, Slope, TVTime, TVFrequency, Density)
+}

@@ -14,7 +14,7 @@ RESERVED = {
     *("logit", "prob", "logprob", "margin", "direction", "custom"),
     *("content", "gram", "moments", "sliced", "caricature", "diversity", "alignment"),
     *("tv", "tv2", "l1", "l2", "border", "opacity", "blur", "frequency"),
-    *("highpass", "slope", "tvtime", "tvfrequency"),
+    *("highpass", "slope", "tvtime", "tvfrequency", "density"),
 }
 BARE = re.compile(r"(?:\d+\.)*[A-Za-z_]\w*(?:\.\w+)*", re.ASCII)  # layers that need no quotes
 
