@@ -83,10 +83,10 @@ class Recordings:
             length = 0
         if length > LONGEST * self.spec.rate:
             length = 0
-        starts = list(range(0, max(1, length - self.samples + 1), self.samples))
-        if length - (starts[-1] + self.samples) >= REST * self.samples:
-            starts.append(length - self.samples)
-        return [_Piece(f"{self.folder.key(file)}@{at / self.spec.rate:09.5f}s", file, at) for at in starts]
+        return [
+            _Piece(f"{self.folder.key(file)}@{at / self.spec.rate:09.5f}s", file, at)
+            for at in starts(length, self.samples)
+        ]
 
     def _recording(self, file: int) -> Tensor:
         with self._locks[file]:  # the threads that want the same recording wait for one of them to decode it
@@ -114,6 +114,12 @@ class Recordings:
                 f"it lasts {sound.shape[1] / self.spec.rate:.3g} s, and the network hears {heard} at once"
             )
         return sound
+
+
+def starts(length: int, samples: int) -> list[int]:
+    """Where the pieces of a recording of `length` samples begin."""
+    found = list(range(0, max(1, length - samples + 1), samples))
+    return [*found, length - samples] if length - (found[-1] + samples) >= REST * samples else found
 
 
 def begins(key: str) -> float:
