@@ -12,14 +12,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from phosphene.cards.config import ProbeConfig
+from phosphene.cards.config import CardConfig, ProbeConfig
+from phosphene.cards.making import card
 from phosphene.cards.probe import Probe, probe
 from phosphene.cards.sound_changes import SPLIT, passed, stopped
 from phosphene.cards.sound_words import sentence, verdict
 from phosphene.errors import UsageError
 from phosphene.examples.config import ScanConfig
-from phosphene.media import to_levels, wav_bytes
+from phosphene.examples.scan import scan
+from phosphene.media import read_info, read_sound, to_levels, wav_bytes
 from phosphene.models import AudioSpec, Model, from_module
+from phosphene.reports.heard import write_heard
 
 RATE, PIECE = 8000, 8000
 TAPS, HOP = 256, 32
@@ -126,7 +129,8 @@ def test_the_shortest_part_lies_on_what_was_planted(probes: list[Probe]) -> None
             assert end - first < 0.3 * RATE
             assert one.pixels[..., first:end].square().mean() > 3 * one.pixels.square().mean()
             assert one.example.seconds is not None
-            assert first < one.example.seconds * RATE < end
+            assert first < one.example.seconds * RATE + SWEEP / 2 * RATE  # the middle of what the whole layer hears
+            assert one.example.seconds * RATE - SWEEP / 2 * RATE < end
 
 
 def test_what_is_split_adds_up_to_the_sound_and_lies_on_its_side(probes: list[Probe]) -> None:
@@ -177,9 +181,48 @@ def test_your_own_sounds_stand_among_the_data(ear: Model, recordings: Path, tmp_
 
 
 def test_a_unit_is_probed_in_a_sound_of_another_length(ear: Model, recordings: Path) -> None:
-    from phosphene.examples.scan import scan
-
     index = scan(ear, recordings, layers=["unit"], config=ScanConfig(seconds=0.5))
     found = probe(ear, f"unit:{LOW}", recordings, index=index, config=ProbeConfig(probed=1))
     assert found.examples[0].pixels.shape == (1, 1, RATE // 2)
     assert "a low sound" in found.sentence
+
+
+def test_a_card_of_sounds_shows_the_unit_from_every_side(ear: Model, recordings: Path, tmp_path: Path) -> None:
+    few = CardConfig(examples=2, steps=12)
+    made = card(ear, f"unit:{HIGH}", recordings, config=few, probes=ProbeConfig(probed=1))
+    page = made.save(tmp_path).read_text()
+    assert made.score(made.pictures["positive"][0]) > 5 * made.score(made.pictures["negative"][0])
+    told = json.loads((tmp_path / "card.json").read_text())
+    assert told["examples"]["maximum"][0]["key"].startswith("high/")
+    assert told["examples"]["maximum"][0]["seconds"] == made.spectrum["maximum"][0].example.seconds
+    assert "a high sound" in told["probe"]["verdict"]
+    for kind in ("positive", "negative"):
+        file = tmp_path / f"unit-{HIGH}.{kind}.wav"
+        assert file.name in page
+        assert json.loads(read_info(file)["ICMT"])["model"]["name"] == "ear"
+        wave, _ = read_sound(file, rate=RATE)  # what the page says is what a stranger measures
+        with torch.no_grad():
+            score = float(ear.activations(wave[None], ["unit"])["unit"][0, HIGH].max())
+        assert score == pytest.approx(told["pictures"][kind][0]["score"], rel=1e-3)
+    assert page.count("<audio") == len(list(tmp_path.glob("*.wav")))
+    assert (tmp_path / "sheet.png").is_file()
+    assert "pictures" not in page.replace("pictures were", "").lower().split("<main", 1)[1]
+
+
+def test_an_example_on_the_page_has_the_score_that_it_tells(ear: Model, recordings: Path, tmp_path: Path) -> None:
+    index = scan(ear, recordings, layers=["unit"], config=ScanConfig(top=4))
+    write_heard(index, "unit", LOW, recordings, tmp_path)
+    for number, one in enumerate(index.top("unit", LOW, k=4), 1):
+        wave, _ = read_sound(tmp_path / f"highest-{number}.wav", rate=RATE)
+        with torch.no_grad():
+            assert float(ear.activations(wave[None], ["unit"])["unit"][0, LOW].max()) == pytest.approx(
+                one.score, rel=1e-3
+            )
+        part, _ = read_sound(tmp_path / f"highest-{number}.part.wav", rate=RATE)
+        first = round((one.seconds or 0) * RATE) - part.shape[1] // 2
+        assert (part - wave[:, first : first + part.shape[1]]).abs().max() < 1e-4
+
+
+def test_a_book_of_sounds_is_refused_in_one_line(ear: Model, recordings: Path) -> None:
+    with pytest.raises(UsageError, match=r"a book is of pictures; name one unit, got 'unit:0\.\.2'"):
+        card(ear, "unit:0..2", recordings)

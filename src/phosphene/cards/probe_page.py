@@ -106,6 +106,9 @@ def changed(probe: Probe, album: Album) -> Section:
         caption = (name, share(first.kept[name]))
         figures.append(album.example(pixels, rate, f"the strongest example, {name}", caption))
     text = "The strongest example under each change, and what it keeps."
+    text += (
+        " A spectrogram reaches 70 dB below its own loudest place, so faint noise alone looks bright." if rate else ""
+    )
     return Section("changes", "The changes", text=(text,), figures=tuple(figures), columns=2 if rate else 6)
 
 

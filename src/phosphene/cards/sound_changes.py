@@ -135,10 +135,10 @@ def laid(make: Callable[[Tensor, SoundScene], Tensor]) -> Callable[[Tensor, Soun
 SOUND_CHANGES = (
     Change(LOW, "what lies below 1 kHz", "all above", laid(lambda x, at: stopped(x, (SPLIT, at.rate / 2), at.rate))),
     Change(HIGH, "what lies above 1 kHz", "all below", laid(lambda x, at: passed(x, (SPLIT, at.rate / 2), at.rate))),
-    Change(REVERSED, "pitches, timbre", "beginnings and ends, rising and falling", laid(lambda x, at: x.flip(-1))),
+    Change(REVERSED, "pitches, timbre", "direction in time", laid(lambda x, at: x.flip(-1))),
     Change(SHUFFLED, "pitches, timbre", "order, rhythm", laid(shuffled)),
     Change(QUIETER, "all but the level", "the level: 20 dB of it", laid(lambda x, at: x * 10 ** (-SOFTER / 20))),
-    Change(IN_NOISE, "what stands out by more than 10 dB", "pauses, what is faint", laid(noisy)),
+    Change(IN_NOISE, "what stands out of noise", "pauses, what is faint", laid(noisy)),
     Change(BAND, "the smallest band", "all other pitches", laid(lambda x, at: passed(x, at.band, at.rate))),
     Change(NO_BAND, "all other pitches", "the smallest band", laid(lambda x, at: stopped(x, at.band, at.rate))),
     Change(PART, "the shortest part", "before and after", lambda x, at: alone(x, at.patch, at.color, at.soft)),
