@@ -21,7 +21,8 @@ from phosphene.errors import UsageError
 from phosphene.examples.config import ScanConfig
 from phosphene.examples.scan import scan
 from phosphene.media import read_info, read_sound, to_levels, wav_bytes
-from phosphene.models import AudioSpec, Model, from_module
+from phosphene.models import AudioSpec, Model, from_module, load
+from phosphene.models.crepe import hertz
 from phosphene.reports.heard import write_heard
 
 RATE, PIECE = 8000, 8000
@@ -119,6 +120,7 @@ def test_reversed_kills_a_chirp_and_no_tone(probes: list[Probe]) -> None:
     assert probes[CHIRP].kept("short pieces shuffled") < 0.6
     for unit in (LOW, HIGH):
         assert probes[unit].kept("reversed") > 0.95
+        assert probes[unit].kept("softer") == pytest.approx(0.1, abs=0.01)
 
 
 def test_the_shortest_part_lies_on_what_was_planted(probes: list[Probe]) -> None:
@@ -226,3 +228,11 @@ def test_an_example_on_the_page_has_the_score_that_it_tells(ear: Model, recordin
 def test_a_book_of_sounds_is_refused_in_one_line(ear: Model, recordings: Path) -> None:
     with pytest.raises(UsageError, match=r"a book is of pictures; name one unit, got 'unit:0\.\.2'"):
         card(ear, "unit:0..2", recordings)
+
+
+def test_a_pitch_of_crepe_is_probed_to_its_band_at_any_level(shared: Path) -> None:
+    index = scan(load("crepe_tiny"), shared / "audio", layers=["output"], config=ScanConfig(top=4))
+    found = probe(load("crepe_tiny"), "logit:228", shared / "audio", index=index, config=ProbeConfig(probed=2))
+    assert found.band[0] < hertz(228) < found.band[1]  # 441 Hz
+    assert found.verdict.startswith("a low sound of")
+    assert found.kept("softer") == pytest.approx(1, abs=0.05)  # its frames are brought to one level

@@ -2,8 +2,8 @@
 
 Sounds are (c, 1, samples), as pictures of height 1, so that a patch is a stretch of time and all that is told of
 patches holds. Filters are zero-phase, by one Fourier transform of the whole sound: their slopes are a sixth of an
-octave. What is split at 1 kHz adds up to the sound. Every changed sound lies on the faint noise that stands for nothing
-(`eye.quiet`): a filter or a cut leaves digital silence otherwise, which no recording has.
+octave. What is split at 1 kHz adds up to the sound. What a filter or a cut leaves lies on the faint noise that
+stands for nothing (`eye.quiet`): it would be digital silence otherwise, which no recording has.
 """
 
 from __future__ import annotations
@@ -128,17 +128,17 @@ PART, NO_PART = "part alone", "part removed"
 
 
 def laid(make: Callable[[Tensor, SoundScene], Tensor]) -> Callable[[Tensor, SoundScene], Tensor]:
-    """A change whose result lies on the faint noise."""
+    """A filter whose result lies on the faint noise."""
     return lambda sound, scene: make(sound, scene) + scene.color
 
 
 SOUND_CHANGES = (
     Change(LOW, "what lies below 1 kHz", "all above", laid(lambda x, at: stopped(x, (SPLIT, at.rate / 2), at.rate))),
     Change(HIGH, "what lies above 1 kHz", "all below", laid(lambda x, at: passed(x, (SPLIT, at.rate / 2), at.rate))),
-    Change(REVERSED, "pitches, timbre", "direction in time", laid(lambda x, at: x.flip(-1))),
-    Change(SHUFFLED, "pitches, timbre", "order, rhythm", laid(shuffled)),
-    Change(QUIETER, "all but the level", "the level: 20 dB of it", laid(lambda x, at: x * 10 ** (-SOFTER / 20))),
-    Change(IN_NOISE, "what stands out of noise", "pauses, what is faint", laid(noisy)),
+    Change(REVERSED, "pitches, timbre", "direction in time", lambda x, at: x.flip(-1)),
+    Change(SHUFFLED, "pitches, timbre", "order, rhythm", shuffled),
+    Change(QUIETER, "all but the level", "the level: 20 dB of it", lambda x, at: x * 10 ** (-SOFTER / 20)),
+    Change(IN_NOISE, "what stands out of noise", "pauses, what is faint", noisy),
     Change(BAND, "the smallest band", "all other pitches", laid(lambda x, at: passed(x, at.band, at.rate))),
     Change(NO_BAND, "all other pitches", "the smallest band", laid(lambda x, at: stopped(x, at.band, at.rate))),
     Change(PART, "the shortest part", "before and after", lambda x, at: alone(x, at.patch, at.color, at.soft)),
