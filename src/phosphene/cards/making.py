@@ -198,7 +198,18 @@ def carding(
     if isinstance(model.spec, AudioSpec):
         from phosphene.cards.sound_card import hearing
 
-        yield from hearing(model, target, data, index=index, ask=ask, config=config, probes=probes, run=run, seed=seed)
+        yield from hearing(
+            model,
+            target,
+            data,
+            index=index,
+            ask=ask,
+            config=config,
+            probes=probes,
+            size=render.size,
+            run=run,
+            seed=seed,
+        )
         return
     asked = files(ask)
     most = max(config.examples, probes.probed)

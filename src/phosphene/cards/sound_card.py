@@ -36,6 +36,7 @@ from phosphene.recipe import RunConfig
 from phosphene.reports.sound import sound_picture
 
 ABREAST = 4  # examples in a row of the sheet
+SLOWER = 2  # steps of a clip to one of a picture: of YAMNet's Bird 128 steps reach a logit of 2.0, and 256 of 27.6
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def optimized(
     """The clip of a unit, and the one that lowers it, as long as the pieces that were scanned."""
     if not config.steps:
         return {}
-    settings = AudioConfig(seconds=unit.index.header.kept.samples / unit.rate, steps=config.steps, seed=seed)
+    settings = AudioConfig(seconds=unit.index.header.kept.samples / unit.rate, steps=SLOWER * config.steps, seed=seed)
     work = Sounding(
         unit.eye.model, [parse(unit.target), parse(f"-{unit.target}")], settings, replace(run, checkpoint_every=0)
     )
@@ -97,10 +98,13 @@ def hearing(
     ask: Sequence[str | Path],
     config: CardConfig,
     probes: ProbeConfig,
+    size: object,
     run: RunConfig,
     seed: int,
 ) -> Generator[Scanned | Progress | Notice | Card, None, None]:
-    """The card of LAYER:7 or logit:NAME. Raises UsageError for several units: books are of pictures."""
+    """The card of LAYER:7 or logit:NAME. Raises UsageError for several units, and for a size: both are of pictures."""
+    if size is not None:
+        raise UsageError(f"size is of pictures, and {model.name} hears sounds; clips are as long as the pieces scanned")
     if ".." in target:
         raise UsageError(f"{model.name} hears sounds, and a book is of pictures; name one unit, got {target!r}")
     asked = files(ask, word=SOUND)

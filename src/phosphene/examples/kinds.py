@@ -63,7 +63,7 @@ class Seen:
         """As `open_data`."""
         if (count := _count(source, sound.SUFFIXES)) and not _count(source, SUFFIXES):
             raise UsageError(
-                f"no pictures in '{source}', and {count} sounds: {self.name} sees pictures; choose a "
+                f"no pictures in '{source}', and {count} sound{'s' * (count > 1)}: {self.name} sees pictures; choose a "
                 f"network that hears, such as yamnet"
             )
         return open_data(source, size=max(self.spec.size), seed=seed)
@@ -110,7 +110,7 @@ class Heard:
         if len(data):
             return data
         pictures = _count(source, SUFFIXES)
-        seen = f", and {pictures} pictures" if pictures else ""
+        seen = f", and {pictures} picture{'s' * (pictures > 1)}" if pictures else ""
         raise UsageError(
             f"no sounds in '{source}'{seen}: {self.name} hears sounds; name a folder that holds some "
             f"(WAV, FLAC, OGG, MP3)"
