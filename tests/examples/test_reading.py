@@ -65,7 +65,8 @@ def overwriting() -> Model:
 
 
 def test_maps_that_the_network_overwrites_are_known(overwriting: Model) -> None:
-    assert lasting(overwriting, ["first", "second", "third", "output"]) == {"third", "output"}
+    blank = torch.zeros(1, 3, 16, 16)
+    assert lasting(overwriting, ["first", "second", "third", "output"], blank) == {"third", "output"}
 
 
 def test_scores_are_those_before_a_map_is_overwritten(overwriting: Model) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,12 +33,14 @@ COLORS = 3
 
 @dataclass(frozen=True)
 class Scene:
-    """What a change knows of its picture: the patch, the neutral color (c, 1, 1), and what its draws depend on."""
+    """What a change knows of its picture: the patch, the neutral color (c, 1, 1), what its draws depend on, and the
+    width of the border around the patch where it is not the usual one."""
 
     patch: Box
     color: Tensor
     seed: int
     key: str
+    soft: float | None = None
 
     @property
     def side(self) -> float:
@@ -53,7 +56,7 @@ class Change:
     name: str
     keeps: str
     destroys: str
-    make: Callable[[Tensor, Scene], Tensor]
+    make: Callable[[Tensor, Any], Tensor]
     colored: bool = False
 
     def serves(self, channels: int) -> bool:

@@ -12,9 +12,12 @@ import torch
 from torch import Tensor
 
 from phosphene.examples.scan import exact_arithmetic
-from phosphene.models import InputSpec, Model
+from phosphene.models import AudioSpec, InputSpec, Model
+from phosphene.seeds import Generators
 
 MID_GRAY = 0.5
+ROOM = 1e-3  # root mean square: 60 dB below full scale
+ROOM_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -26,22 +29,35 @@ class Eye:
     unit: int
 
     def look(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (b,) and maps (b, h, w) of pictures (b, c, h, w) in [0, 1], on the CPU; 1 x 1 without space."""
+        """Scores (b,) and maps (b, h, w) of pictures (b, c, h, w) in [0, 1], on the CPU; 1 x 1 without space.
+
+        Sounds are pictures (b, c, 1, samples) in [-1, 1].
+        """
         layer = self.model.find_layer(self.layer)
+        if isinstance(self.model.spec, AudioSpec):
+            pictures = pictures.squeeze(2)
         with torch.inference_mode(), exact_arithmetic():
             seen = self.model.activations(pictures.to(self.model.device), [self.layer])[self.layer]
             value = seen[:, self.unit].float().cpu()
         flat = value.flatten(1) if value.dim() > 1 else value[:, None]
         scores = flat.amax(1)
         if value.dim() == 2:
-            front, height, width = layer.tokens or (0, 1, value.shape[1])
-            return scores, flat[:, front:].reshape(-1, height, width)
+            front, height, _ = layer.tokens or (0, 1, 0)
+            return scores, flat[:, front:].reshape(len(flat), height, -1)
         return scores, value if value.dim() == 3 else flat[:, :, None]
 
     def at(self, pictures: Tensor, place: tuple[int, int] | None) -> Tensor:
         """Responses (b,) to pictures at one place (y, x) of the map; the scores where there is no place."""
         scores, maps = self.look(pictures)
         return scores if place is None else maps[:, place[0], place[1]]
+
+
+def quiet(spec: AudioSpec, samples: int) -> Tensor:
+    """A sound (c, 1, samples) of nothing: faint white noise, as in a quiet room, the same each time.
+
+    Digital silence is nothing that a network knows: YAMNet gives it a logit of -243 for a bird, and this noise -5.
+    """
+    return ROOM * Generators(ROOM_SEED, ["quiet"]).normal("room", 0, (spec.channels, 1, samples))[0]
 
 
 def neutral(spec: InputSpec) -> Tensor:

@@ -37,7 +37,7 @@ from phosphene.features.diversity import diversify
 from phosphene.features.events import Notice, Progress
 from phosphene.features.picture import Picture
 from phosphene.features.render import Rendering, quietly
-from phosphene.models import Model
+from phosphene.models import AudioSpec, Model
 from phosphene.models.receptive import Box
 from phosphene.objectives import parse
 from phosphene.recipe import DiversityConfig, RenderConfig, RunConfig
@@ -62,8 +62,7 @@ class Shown:
 
     def data(self) -> dict[str, Any]:
         """For JSON."""
-        one = self.example
-        return {"key": one.key, "score": one.score, "position": one.position, "field": list(self.field)}
+        return {**self.example.data(), "field": list(self.field)}
 
 
 @dataclass(frozen=True)
@@ -196,6 +195,22 @@ def carding(
     seed: int = 0,
 ) -> Generator[Scanned | Progress | Notice | Card, None, None]:
     """The cards of LAYER:7 or of LAYER:0..63, each as soon as it is made."""
+    if isinstance(model.spec, AudioSpec):
+        from phosphene.cards.sound_card import hearing
+
+        yield from hearing(
+            model,
+            target,
+            data,
+            index=index,
+            ask=ask,
+            config=config,
+            probes=probes,
+            size=render.size,
+            run=run,
+            seed=seed,
+        )
+        return
     asked = files(ask)
     most = max(config.examples, probes.probed)
     found = yield from units(

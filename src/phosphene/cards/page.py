@@ -187,9 +187,9 @@ def related(card: Card, album: Album) -> Section:
             named = [(one.name, one.value) for one in values]
             svg = bars(named, x_label=title, width=BAR_WIDTH)
             charts.append(album.chart(svg, f"{title}: {spoken(values)}"))
-    noise = 1 / math.sqrt(max(found.pictures, 1))
+    noise, word = 1 / math.sqrt(max(found.pictures, 1)), card.subject.index.word
     text: tuple[str, ...] = (
-        f"Correlations are over a sample of {found.pictures} pictures; those of unrelated units scatter by "
+        f"Correlations are over a sample of {found.pictures} {word}s; those of unrelated units scatter by "
         f"{noise:.2f}. They say what goes together in this data, and nothing about what causes what.",
     )
     chosen = card.statistics.selectivity
@@ -198,7 +198,7 @@ def related(card: Card, album: Album) -> Section:
             f"Class selectivity {chosen:.2f}, most for {card.statistics.best_class}: 0 for a unit that answers to all "
             "classes alike, 1 for one that answers to a single class.",
         )
-    note = "" if charts else "Too few pictures, or none that the unit answers to, for any of this."
+    note = "" if charts else f"Too few {word}s, or none that the unit answers to, for any of this."
     return Section("related", "What it goes with", text=text, figures=tuple(charts), note=note, columns=2)
 
 
@@ -209,22 +209,22 @@ def spoken(values: Sequence[Relation]) -> str:
 
 def scores(card: Card, album: Album) -> Section:
     """How strongly the unit responds to all pictures."""
-    found = card.statistics
+    found, word = card.statistics, card.subject.index.word
     rows = (
-        ("pictures", str(found.count)),
+        (f"{word}s", str(found.count)),
         ("mean", f"{found.mean:.4g}"),
         ("deviation", f"{math.sqrt(found.variance):.4g}"),
         ("lowest", f"{card.spectrum['minimum'][0].example.score:.4g}"),
         ("highest", f"{card.spectrum['maximum'][0].example.score:.4g}"),
         ("exactly 0", f"{100 * found.zeros:.1f}%"),
-        ("plain gray", f"{card.probe.blank:.4g}"),
+        ("faint noise" if card.subject.rate else "plain gray", f"{card.probe.blank:.4g}"),
     )
     svg = histogram(card)
     figures = (album.chart(svg, f"histogram of scores, mean {found.mean:.4g}"),) if svg else ()
     return Section(
         "scores",
         "All scores",
-        text=("The score of a picture is the unit's largest response to it. Here are those of all pictures scanned.",),
+        text=(f"The score of a {word} is the unit's largest response to it. Here are those of all {word}s scanned.",),
         figures=figures,
         columns=2,
         tables=(Table(("scores", "value"), rows),),
@@ -252,9 +252,9 @@ def histogram(card: Card) -> str:
     y = [0.0, *(float(100 * value) for value in np.repeat(share, 2)), 0.0]
     marks = (Mark(card.statistics.mean, "mean"),)
     return lines(
-        [Line("pictures", x, y)],
+        [Line(f"{unit.index.word}s", x, y)],
         x_label="score",
-        y_label="percent of pictures",
+        y_label=f"percent of {unit.index.word}s",
         marks=marks,
         width=WIDTH,
         height=HEIGHT,

@@ -14,7 +14,9 @@ cut of one side away, but it need not be the smallest of all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -25,6 +27,8 @@ from phosphene.models.receptive import Box
 FEATHER = 1 / 32  # of the shorter side: the soft border outside a box
 CUTS = (0.4, 0.2, 0.1, 0.05)  # of the side of the box: coarse first
 LEAST = 4  # pixels: no patch is thinner
+
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -42,52 +46,71 @@ class Patch:
 
 
 def smallest_patch(
-    eye: Eye, picture: Tensor, place: tuple[int, int] | None, field: Box, color: Tensor, *, keep: float
+    eye: Eye,
+    picture: Tensor,
+    place: tuple[int, int] | None,
+    field: Box,
+    color: Tensor,
+    *,
+    keep: float,
+    least: int = LEAST,
+    soft: float | None = None,
 ) -> Patch:
-    """The patch of a picture (c, h, w) for the response at a place of the map. field: where to begin."""
+    """The patch of a picture (c, h, w) for the response at a place of the map. field: where to begin. least: pixels of
+    its sides, at least. soft: the width of its border, in pixels."""
     ends = eye.at(torch.stack([picture, color.expand_as(picture)]), place)
     whole, blank = float(ends[0]), float(ends[1])
     if not whole > blank:
         return Patch(field, float("nan"))
 
     def shares(boxes: list[Box]) -> Tensor:
-        seen = eye.at(torch.stack([alone(picture, box, color) for box in boxes]), place)
+        seen = eye.at(torch.stack([alone(picture, box, color, soft) for box in boxes]), place)
         return (seen - blank) / (whole - blank)
 
-    box, kept = field, float(shares([field])[0])
+    return Patch(*shrunk(field, shares, lambda box, cut: cuts(box, cut, least), keep))
+
+
+def shrunk(
+    whole: B, shares: Callable[[list[B]], Tensor], smaller: Callable[[B, float], list[B]], keep: float
+) -> tuple[B, float]:
+    """What is left of a whole when the least missed part is cut off again and again, and the share that it keeps.
+
+    shares: of the activation that candidates keep. smaller: candidates without a share of a whole.
+    """
+    found, kept = whole, float(shares([whole])[0])
     for cut in CUTS:
-        while tried := cuts(box, cut):
-            found = shares(tried)
-            best = int(found.argmax())
-            if found[best] < keep:
+        while tried := smaller(found, cut):
+            measured = shares(tried)
+            best = int(measured.argmax())
+            if measured[best] < keep:
                 break
-            box, kept = tried[best], float(found[best])
-    return Patch(box, kept)
+            found, kept = tried[best], float(measured[best])
+    return found, kept
 
 
-def cuts(box: Box, share: float) -> list[Box]:
+def cuts(box: Box, share: float, least: int = LEAST) -> list[Box]:
     """The box without a share of each of its sides, where it stays thick enough."""
     y0, x0, y1, x1 = box
     down, right = max(1, round(share * (y1 - y0))), max(1, round(share * (x1 - x0)))
-    tall = [(y0 + down, x0, y1, x1), (y0, x0, y1 - down, x1)] if y1 - y0 - down >= LEAST else []
-    wide = [(y0, x0 + right, y1, x1), (y0, x0, y1, x1 - right)] if x1 - x0 - right >= LEAST else []
+    tall = [(y0 + down, x0, y1, x1), (y0, x0, y1 - down, x1)] if y1 - y0 - down >= least else []
+    wide = [(y0, x0 + right, y1, x1), (y0, x0, y1, x1 - right)] if x1 - x0 - right >= least else []
     return tall + wide
 
 
-def alone(picture: Tensor, box: Box, color: Tensor) -> Tensor:
+def alone(picture: Tensor, box: Box, color: Tensor, soft: float | None = None) -> Tensor:
     """The picture (c, h, w) inside the box, the color elsewhere."""
-    return torch.lerp(color.expand_as(picture), picture, mask(picture, box))
+    return torch.lerp(color.expand_as(picture), picture, mask(picture, box, soft))
 
 
-def without(picture: Tensor, box: Box, color: Tensor) -> Tensor:
+def without(picture: Tensor, box: Box, color: Tensor, soft: float | None = None) -> Tensor:
     """The picture with the color inside the box."""
-    return torch.lerp(picture, color.expand_as(picture), mask(picture, box))
+    return torch.lerp(picture, color.expand_as(picture), mask(picture, box, soft))
 
 
-def mask(picture: Tensor, box: Box) -> Tensor:
+def mask(picture: Tensor, box: Box, soft: float | None = None) -> Tensor:
     """(1, h, w): 1 inside the box, falling to 0 outside it over the width of the border."""
     height, width = picture.shape[1:]
-    soft = max(1.0, FEATHER * min(height, width))
+    soft = max(1.0, FEATHER * min(height, width)) if soft is None else soft
     rows, columns = (
         (1 - torch.maximum(first - at, at - (end - 1)).clamp(min=0) / soft).clamp(min=0)
         for at, first, end in (

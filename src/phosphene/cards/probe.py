@@ -23,26 +23,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from phosphene.cards import sound_words
 from phosphene.cards.ask import Answer, answers, files
-from phosphene.cards.changes import CHANGES, Scene
+from phosphene.cards.changes import CHANGES, Change, Scene
 from phosphene.cards.config import ProbeConfig
 from phosphene.cards.patch import Patch, smallest_patch
 from phosphene.cards.percentile import share_below
+from phosphene.cards.sound_changes import FADE, SHORTEST, SOUND_CHANGES, Band, SoundScene, smallest_band
 from phosphene.cards.subject import Unit, units
 from phosphene.cards.words import percent, sentence, verdict
 from phosphene.contact import contact_sheet
 from phosphene.errors import UsageError
 from phosphene.examples.example import Example
 from phosphene.examples.index import Index
+from phosphene.examples.kinds import PICTURE, SOUND
 from phosphene.examples.scan import Scanned
-from phosphene.models import Model
+from phosphene.models import AudioSpec, Model
 from phosphene.models.receptive import Box
 
 
 @dataclass(frozen=True)
 class Probed:
     """An example under all changes. pixels: (c, h, w) as the network saw it. score: measured again. field: what the
-    unit sees at the place. changed: {change: (c, h, w)}; scores: {change: score}; kept: {change: share}."""
+    unit sees at the place. changed: {change: (c, h, w)}; scores: {change: score}; kept: {change: share}. band: of a
+    sound, the smallest one that is enough, in Hz. Sounds are (c, 1, samples)."""
 
     example: Example
     pixels: Tensor
@@ -52,17 +56,17 @@ class Probed:
     changed: dict[str, Tensor]
     scores: dict[str, float]
     kept: dict[str, float]
+    band: Band = (0.0, 0.0)
 
     def data(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "key": self.example.key,
-            "score": self.example.score,
-            "position": self.example.position,
+            **self.example.data(),
             "size": list(self.pixels.shape[1:]),
             "field": list(self.field),
             "patch": list(self.patch.box),
             "patch_kept": finite(self.patch.kept),
+            **({"band": [round(hertz, 1) for hertz in self.band]} if self.band[1] else {}),
             "changes": {name: {"score": self.scores[name], "kept": finite(self.kept[name])} for name in self.scores},
         }
 
@@ -100,12 +104,23 @@ class Probe:
     @property
     def sentence(self) -> str:
         """The numbers and what follows from them."""
+        if self.subject.rate:
+            return sound_words.sentence(self.shares, self.band, self.subject.rate)
         return sentence(self.shares)
 
     @property
     def verdict(self) -> str:
         """What follows from the numbers: what the unit answers to."""
+        if self.subject.rate:
+            return sound_words.verdict(self.shares, self.band, self.subject.rate)
         return verdict(self.shares)
+
+    @property
+    def band(self) -> Band:
+        """Of sounds: the band in the middle of those of the examples that excite the unit at all, in Hz."""
+        found = [one.band for one in self.examples if math.isfinite(one.patch.kept)]
+        found = found or [one.band for one in self.examples]
+        return median(low for low, _ in found), median(high for _, high in found)
 
     def data(self) -> dict[str, Any]:
         """For JSON."""
@@ -117,6 +132,7 @@ class Probe:
             "verdict": self.verdict,
             "blank": self.blank,
             "keep": self.keep,
+            **({"band": [round(hertz, 1) for hertz in self.band]} if self.subject.rate else {}),
             "changes": {
                 name: {"kept": finite(self.kept(name)), "percentile": round(self.percentiles[name], 3)}
                 for name in self.changes
@@ -132,13 +148,15 @@ class Probe:
         return write_probe(self, folder)
 
     def _repr_html_(self) -> str:
+        text = html.escape(f"{self.subject.eye.model.name} {self.subject.target}. {self.sentence}")
+        if self.subject.rate:
+            return f"<p>{text}</p>"
         one = self.examples[0]
         labels = [("as it is", "100%"), *((name, share(one.kept[name])) for name in one.kept)]
         sheet = contact_sheet([one.pixels, *one.changed.values()], labels, columns=5)
         buffer = BytesIO()
         sheet.save(buffer, "PNG")
         image = base64.b64encode(buffer.getvalue()).decode()
-        text = html.escape(f"{self.subject.eye.model.name} {self.subject.target}. {self.sentence}")
         return f'<p>{text}</p><img style="max-width:100%" src="data:image/png;base64,{image}" alt="{text}">'
 
 
@@ -156,16 +174,35 @@ def probed(unit: Unit, example: Example, picture: Tensor, blank: float, *, keep:
     """One example under all changes."""
     place, eye = example.position, unit.eye
     sees = unit.field(picture, place)
-    patch = smallest_patch(eye, picture, place, sees, unit.color, keep=keep)
-    scene = Scene(patch.box, unit.color, seed, example.key)
-    serving = [change for change in CHANGES if change.serves(picture.shape[0])]
+    scene, patch = at_work(unit, picture, place, sees, keep, (seed, example.key))
+    serving = [change for change in changes_of(unit) if change.serves(picture.shape[0])]
     changed = {change.name: change.make(picture, scene) for change in serving}
     score = float(eye.look(picture[None])[0][0])
     found = eye.look(torch.stack(list(changed.values())))[0].tolist()
     scores = dict(zip(changed, found, strict=True))
     gain = score - blank
     kept = {name: (value - blank) / gain if gain > 0 else math.nan for name, value in scores.items()}
-    return Probed(example, picture, score, sees, patch, changed, scores, kept)
+    band = scene.band if isinstance(scene, SoundScene) else (0.0, 0.0)
+    return Probed(example, picture, score, sees, patch, changed, scores, kept, band)
+
+
+def changes_of(unit: Unit) -> tuple[Change, ...]:
+    """What may be changed of the examples of a unit."""
+    return SOUND_CHANGES if unit.rate else CHANGES
+
+
+def at_work(
+    unit: Unit, picture: Tensor, place: tuple[int, int] | None, sees: Box, keep: float, drawn: tuple[int, str]
+) -> tuple[Scene, Patch]:
+    """What changes know of an example, and its smallest patch. drawn: what their draws depend on, seed and key."""
+    eye, color, rate = unit.eye, unit.color, unit.rate
+    if not rate:
+        patch = smallest_patch(eye, picture, place, sees, color, keep=keep)
+        return Scene(patch.box, color, *drawn), patch
+    soft, least = FADE * rate, max(1, round(SHORTEST * rate))
+    patch = smallest_patch(eye, picture, place, sees, color, keep=keep, least=least, soft=soft)
+    band = smallest_band(eye, picture, place, color, rate, keep=keep)
+    return SoundScene(patch.box, color, *drawn, soft, rate, band), patch
 
 
 def probe_unit(unit: Unit, config: ProbeConfig, *, asked: Sequence[tuple[str, Path]] = (), seed: int = 0) -> Probe:
@@ -197,7 +234,7 @@ def probing(
     device: str = "auto",
 ) -> Generator[Scanned | Probe, None, None]:
     """The probes of one unit or several, each as soon as it is made; the progress of a scan comes before."""
-    asked = files(ask)
+    asked = files(ask, word=SOUND if isinstance(model.spec, AudioSpec) else PICTURE)
     found = yield from units(
         model, target, data, index=index, examples=config.probed, limit=config.limit, seed=seed, device=device
     )

@@ -7,21 +7,22 @@ import math
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from phosphene.cards import sound_page
 from phosphene.cards.album import Album
 from phosphene.cards.changes import CHANGES
 from phosphene.cards.probe import Probe, Probed, share
 from phosphene.cards.sight import enlarged, outlined
+from phosphene.cards.sound_changes import SOUND_CHANGES
 from phosphene.files import atomic_write
 from phosphene.reports import Page, Section, Table
 from phosphene.reports.chart import bars
-from phosphene.reports.embed import embedded
 from phosphene.reports.html import html
 
 CHART = 480  # pixels
 MOST_ASKED = 48  # pictures of --ask that are shown; the table has all
-MEANS = {change.name: change for change in CHANGES}
+MEANS = {change.name: change for change in (*CHANGES, *SOUND_CHANGES)}  # what two have in common has one meaning
 CANNOT = (
-    "A change leaves the picture unnatural, and a unit may fail on that alone. A share above 100% means that the "
+    "A change leaves the {} unnatural, and a unit may fail on that alone. A share above 100% means that the "
     "change helps. What a unit needs is told for these examples: it may answer to other things for other reasons."
 )
 
@@ -57,9 +58,10 @@ def cause(probe: Probe, album: Album) -> Section:
     """What remains of the activation under each change, in numbers."""
     kept = [(name, 100 * probe.kept(name)) for name in probe.changes]
     ranks = [(name, probe.percentiles[name]) for name in probe.changes]
+    word, nothing = ("sound", "faint noise") if probe.subject.rate else ("picture", "plain gray")
     charts = (
         (kept, "activation kept, percent, median of the examples"),
-        (ranks, "pictures of the data with a lower score, percent"),
+        (ranks, f"{word}s of the data with a lower score, percent"),
     )
     rows = tuple(
         (
@@ -79,10 +81,10 @@ def cause(probe: Probe, album: Album) -> Section:
             probe.sentence,
             f"The {len(probe.examples)} strongest examples were changed so that one thing stays and another goes. What "
             "the unit still answers to did not need what went, whatever the examples have in common. Kept is "
-            f"`(r - b) / (s - b)`: r the score with the change, s as it is, b that of plain gray ({probe.blank:.4g}). "
-            "The second chart and the last column say how many pictures of the data score lower than the changed ones.",
+            f"`(r - b) / (s - b)`: r the score with the change, s as it is, b that of {nothing} ({probe.blank:.4g}). "
+            f"The second chart and the last column say how many {word}s of the data score lower than the changed ones.",
         ),
-        note=CANNOT,
+        note=CANNOT.format(word),
         figures=tuple(
             album.chart(bars(values, x_label=label, width=CHART), spoken(values)) for values, label in charts
         ),
@@ -98,12 +100,16 @@ def spoken(values: Sequence[tuple[str, float]]) -> str:
 
 def changed(probe: Probe, album: Album) -> Section:
     """The strongest example under each change."""
-    first = probe.examples[0]
-    figures = [album.picture(first.pixels, "the strongest example", ("as it is", "100%"))]
+    first, rate = probe.examples[0], probe.subject.rate
+    figures = [album.example(first.pixels, rate, "the strongest example", ("as it is", "100%"))]
     for name, pixels in first.changed.items():
-        figures.append(album.picture(pixels, f"the strongest example, {name}", (name, share(first.kept[name]))))
+        caption = (name, share(first.kept[name]))
+        figures.append(album.example(pixels, rate, f"the strongest example, {name}", caption))
     text = "The strongest example under each change, and what it keeps."
-    return Section("changes", "The changes", text=(text,), figures=tuple(figures), columns=6)
+    text += (
+        " A spectrogram reaches 70 dB below its own loudest place, so faint noise alone looks bright." if rate else ""
+    )
+    return Section("changes", "The changes", text=(text,), figures=tuple(figures), columns=2 if rate else 6)
 
 
 def lead(probe: Probe) -> str:
@@ -119,26 +125,28 @@ def span(examples: Sequence[Probed], name: str) -> tuple[str, str]:
 
 def asked(probe: Probe, album: Album) -> Section:
     """The user's own pictures, strongest first."""
-    ordered = sorted(probe.asked, key=lambda one: -one.score)
+    ordered, rate = sorted(probe.asked, key=lambda one: -one.score), probe.subject.rate
+    word = probe.subject.index.word
     figures = tuple(
-        album.picture(one.pixels, one.name, (f"{one.percentile:.1f}% below", f"score {one.score:.4g}", one.name))
+        album.example(one.pixels, rate, one.name, (f"{one.percentile:.1f}% below", f"score {one.score:.4g}", one.name))
         for one in ordered[:MOST_ASKED]
     )
     rows = tuple((one.name, f"{one.score:.4g}", f"{one.percentile:.1f}%") for one in ordered)
     return Section(
         "asked",
-        "Your own pictures",
-        text=("Where each picture stands among those of the data: the percentage of them with a lower score.",),
+        f"Your own {word}s",
+        text=(f"Where each {word} stands among those of the data: the percentage of them with a lower score.",),
         figures=figures,
-        columns=6,
-        tables=(Table(("picture", "score", "data below"), rows),),
+        columns=2 if rate else 6,
+        tables=(Table((word, "score", "data below"), rows),),
     )
 
 
 def sections(probe: Probe, album: Album) -> tuple[Section, ...]:
     """All that a probe tells."""
     own = (asked(probe, album),) if probe.asked else ()
-    return (cause(probe, album), patches(probe, album), changed(probe, album), *own)
+    enough = sound_page.parts(probe, album) if probe.subject.rate else patches(probe, album)
+    return (cause(probe, album), enough, changed(probe, album), *own)
 
 
 def write_probe(probe: Probe, folder: str | Path) -> Path:
@@ -146,7 +154,7 @@ def write_probe(probe: Probe, folder: str | Path) -> Path:
     album, place, unit = Album(), Path(folder), probe.subject
     told = sections(probe, album)
     network = unit.eye.model.name
-    facts = (("network", network), ("unit", unit.target), ("pictures scanned", str(unit.index.images)))
+    facts = (("network", network), ("unit", unit.target), (f"{unit.index.word}s scanned", str(unit.index.images)))
     page = Page(f"{unit.target} of {network}", (lead(probe),), told, facts)
     atomic_write(place / "probe.json", (json.dumps(probe.data(), ensure_ascii=False, indent=1) + "\n").encode())
-    return atomic_write(place / "index.html", embedded(html(page), album.files).encode())
+    return atomic_write(place / "index.html", album.bound(html(page), place, unit.rate).encode())

@@ -30,8 +30,10 @@ def heat(unit: Unit, picture: Tensor, *, delete: bool = False) -> Tensor | None:
     """(h, w) in [0, 1]: where a unit responds to a picture (c, h, w), 1 where most; 0 where less than to nothing.
 
     delete: for units without a map, find what counts by deletion. None where there is no map and no deletion, or no
-    response.
+    response, and for sounds.
     """
+    if unit.rate:
+        return None
     shown = torch.stack([picture, unit.color.expand_as(picture)])
     scores, maps = unit.eye.look(shown)
     if maps[0].numel() > 1:

@@ -13,19 +13,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from phosphene.cards.eye import Eye, neutral
+from phosphene.cards.eye import Eye, neutral, quiet
 from phosphene.engine.batching import find_device
 from phosphene.errors import UsageError
 from phosphene.examples.config import ScanConfig
-from phosphene.examples.data import Pictures, open_data, places
+from phosphene.examples.data import Pictures, places
 from phosphene.examples.example import Example
 from phosphene.examples.index import Index
+from phosphene.examples.kinds import kind_of, kind_scanned
 from phosphene.examples.scan import Scan, Scanned
 from phosphene.examples.sheet import units_of
-from phosphene.models import Layer, Model, to_input
+from phosphene.models import AudioSpec, Layer, Model
 from phosphene.models.receptive import Box, crop_box
 from phosphene.models.spec import InputSpec
 from phosphene.models.tap import OUTPUT
+
+SOUND_AXES = 2  # of a sound (c, samples)
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,9 @@ class Unit:
         return f"logit:{self.eye.unit}" if self.eye.layer == OUTPUT else f"{self.eye.layer}:{self.eye.unit}"
 
     @property
-    def spec(self) -> InputSpec:
-        """How the network wants its pictures."""
-        return self.eye.model.picture_spec
+    def rate(self) -> int:
+        """Of the sounds of a network that hears, in Hz; 0 for pictures. Sounds are pictures (c, 1, samples) here."""
+        return self.index.header.model.rate
 
     def pictures(self, examples: Iterable[Example]) -> dict[str, Tensor]:
         """{key: (c, h, w)} of examples as the network saw them. Raises UsageError where the data lacks one."""
@@ -62,8 +65,9 @@ class Unit:
         return {key: self.entering(self.data.load(numbers[key])) for key in keys}
 
     def entering(self, picture: Any) -> Tensor:
-        """A PIL picture as it enters the network, (c, h, w)."""
-        return to_input(picture, self.spec, whole=self.index.header.kept.whole)[0]
+        """A PIL picture, or a sound (c, samples), as it enters the network, (c, h, w)."""
+        found = kind_scanned(self.index.header).entering(picture)[0]
+        return found[:, None] if found.dim() == SOUND_AXES else found
 
     def field(self, picture: Tensor, place: tuple[int, int] | None) -> Box:
         """What the unit sees at a place of its map: all of the picture where that is not known, or there is no map."""
@@ -71,7 +75,12 @@ class Unit:
         found = self.index.find_layer(self.eye.layer)
         if place is None or found.field is None:
             return 0, 0, height, width
-        y0, x0, y1, x1 = crop_box(self.layer, place, _of_size(self.spec, height, width), field=found.field)
+        if self.rate:
+            first, end = found.heard(place, width)
+            return 0, first, 1, end
+        y0, x0, y1, x1 = crop_box(
+            self.layer, place, _of_size(self.eye.model.picture_spec, height, width), field=found.field
+        )
         return y0, x0, max(y1, y0 + 1), max(x1, x0 + 1)
 
 
@@ -97,14 +106,15 @@ def units(
     """
     if data is None:
         raise UsageError("no data: an index names pictures and does not hold them; add --data with those scanned")
-    opened = open_data(data, size=max(model.picture_spec.size), seed=seed)
+    config = ScanConfig(top=max(examples, ScanConfig.top), limit=limit)
     found = Index.load(index, model=model) if isinstance(index, (str, Path)) else index
     if found is not None:
+        opened = kind_scanned(found.header).open(data, seed=seed)
         named = units_of(found, target)
     else:
+        opened = kind_of(model, config).open(data, seed=seed)
         layer = target.rpartition(":")[0]
         names = [model.find_layer(OUTPUT if layer == "logit" else layer).name] if layer else [OUTPUT]
-        config = ScanConfig(top=max(examples, ScanConfig.top), limit=limit)
         work = Scan(model, opened, layers=[*names, OUTPUT], config=config, device=device, seed=seed)
         named = units_of(blank(work), target)
         yield from work
@@ -112,7 +122,8 @@ def units(
     if (kept := found.header.kept.top) < examples:
         raise UsageError(f"the index keeps {kept} examples of a unit, {examples} are asked for; scan with more --top")
     ready = model.prepared(find_device(device), memory_format=torch.contiguous_format)
-    color = neutral(model.picture_spec)
+    samples, spec = found.header.kept.samples, model.spec
+    color = quiet(spec, samples) if isinstance(spec, AudioSpec) else neutral(spec)
     return [Unit(Eye(ready, found.find_layer(layer).name, unit), found, opened, color) for layer, unit in named]
 
 

@@ -41,10 +41,11 @@ def card(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Show a unit from every side: optimized pictures, examples, what it needs, what it is alike.
+    """Show a unit from every side: optimized pictures or clips, examples, what it needs, what it is alike.
 
     Examples: `phosphene card conv4_2:9 --data textures:1000`,
-    `phosphene card squeezenet1_1 features.12:0..63 --index out/scan --data photographs`.
+    `phosphene card squeezenet1_1 features.12:0..63 --index out/scan --data photographs`,
+    `phosphene card yamnet logit:Bird --data recordings`.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from phosphene.files import safe_name
 from phosphene.recipe import RunConfig
 
 ProbeFlags = Annotated[ProbeConfig, Parameter(name="*"), Parameter(group="Probes")]
-Data = Annotated[str | None, Parameter(group="Data", help="The pictures, named as for `phosphene scan`.")]
+Data = Annotated[str | None, Parameter(group="Data", help="The pictures or recordings, named as for `phosphene scan`.")]
 IndexFolder = Annotated[
     Path | None,
     Parameter(group="Data", help="Folder of an index of these pictures; without it they are scanned on the way."),
@@ -47,7 +47,7 @@ def probe(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Cause or correlate: change the pictures that excite a unit most, and measure what it still answers to.
+    """Cause or correlate: change the pictures or sounds that excite a unit most, and measure what it answers to then.
 
     Examples: `phosphene probe conv4_2:9 --data textures:1000`,
     `phosphene probe squeezenet1_1 features.12:7 --index out/scan --data photographs --ask stripes.png balls`.

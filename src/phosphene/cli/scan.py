@@ -28,6 +28,7 @@ from phosphene.files import atomic_write, ensure_folder, safe_name
 from phosphene.media import png_bytes
 from phosphene.models import DEFAULT_MODEL
 from phosphene.recipe import RunConfig
+from phosphene.reports.heard import write_heard
 
 ScanFlags = Annotated[ScanConfig, Parameter(name="*"), Parameter(group="Data")]
 Data = Annotated[str, Parameter(group="Data")]
@@ -54,7 +55,7 @@ def scan(
     """Find the dataset examples of every unit of a network, in one pass over a data set.
 
     Examples: `phosphene scan squeezenet1_1 --data photographs`, `phosphene scan --data textures:1000`,
-    then `phosphene examples out/scan features.12:7 --data photographs`.
+    then `phosphene examples out/scan features.12:7 --data photographs`. `phosphene scan yamnet --data recordings`.
 
     Parameters
     ----------
@@ -62,7 +63,8 @@ def scan(
         Name of a network (see `phosphene models`), `timm:NAME`, or `package.module:factory`; `minivgg`, the small one
         inside phosphene, when it is left out.
     data
-        A folder of pictures or of .tar files, a .tar file, `textures`, `textures:COUNT`, or `hf:NAME[:SPLIT]`.
+        A folder of pictures or of .tar files, a .tar file, `textures`, `textures:COUNT`, or `hf:NAME[:SPLIT]`. For a
+        network that hears, a folder of recordings (WAV, FLAC, OGG, MP3).
     layers
         Layers joined by commas; all convolutional blocks and the output when left out.
     out
@@ -79,7 +81,7 @@ def scan(
     ensure_folder(out)
     total = work.end - work.first
     again = f", {work.found} of them done" if work.found else ""
-    screen.say(f"{network.name}: {len(work.names)} layers, {work.tally.units} units, {total} pictures{again}")
+    screen.say(f"{network.name}: {len(work.names)} layers, {work.tally.units} units, {total} {work.kind.word}s{again}")
     began = time.monotonic()
     with ScanMeter(screen) as meter, stopping(work) as stopped:
         for event in work:
@@ -87,21 +89,22 @@ def scan(
     report(work, time.monotonic() - began, screen)
     if stopped and work.done < work.end:
         screen.say(
-            f"interrupted after {work.done - work.first} of {total} pictures; the same command goes on from there"
+            f"interrupted after {work.done - work.first} of {total} {work.kind.word}s; the same command goes on from "
+            "there"
         )
         return INTERRUPTED
     return 0
 
 
 class ScanMeter(Bar):
-    """Progress of a scan, in pictures."""
+    """Progress of a scan, in pictures or sounds."""
 
     def show(self, event: Scanned) -> None:
         """Show that a batch was done."""
 
         def detail(speed: float) -> str:
             skipped = f"  {event.skipped} skipped" if event.skipped else ""
-            return f"{event.done}/{event.total} pictures  {speed:.1f} pictures/s{skipped}"
+            return f"{event.done}/{event.total} {event.word}s  {speed:.1f} {event.word}s/s{skipped}"
 
         self.advance(event.done, event.total, event.found, detail)
 
@@ -127,7 +130,7 @@ def report(work: Scan, seconds: float, screen: Screen) -> None:
     if skipped > REASONS:
         screen.say(f"and {skipped - REASONS} more; index.json lists them")
     screen.result(
-        f"{relative(work.out)}  {index.images} pictures, {skipped} skipped, {len(index.layers)} layers, "
+        f"{relative(work.out)}  {index.images} {index.word}s, {skipped} skipped, {len(index.layers)} layers, "
         f"{index.tally.units} units"
     )
 
@@ -169,7 +172,7 @@ def merge(
         )
     if not joined.complete:
         screen.say("parts of the data are still missing")
-    screen.result(f"{relative(out)}  {joined.images} pictures, {skipped} skipped, from {len(index)} indexes")
+    screen.result(f"{relative(out)}  {joined.images} {joined.word}s, {skipped} skipped, from {len(index)} indexes")
     return 0
 
 
@@ -188,6 +191,8 @@ def examples(
 ) -> int:
     """Show the dataset examples of units on one sheet each: highest, upper quarter, lower quarter, lowest.
 
+    Those of a network that hears have a page each, with players.
+
     Example: `phosphene examples out/scan features.12:7 logit:goldfish --data photographs`.
 
     Parameters
@@ -197,11 +202,11 @@ def examples(
     target
         Units: LAYER:7, LAYER:0..15 or logit:goldfish.
     data
-        The pictures that were scanned, named as for `phosphene scan`.
+        The pictures or recordings that were scanned, named as for `phosphene scan`.
     model
         A network: the index must be of it and of its weights, or the command fails.
     out
-        Folder for the sheets.
+        Folder for the sheets, or for a folder of each unit that hears.
     """
     screen = Screen(quiet=quiet, as_json=as_json)
     found = Index.load(index, model=opened.open(model) if model is not None else None)
@@ -210,8 +215,12 @@ def examples(
     units = list(dict.fromkeys(one for text in target for one in units_of(found, text)))
     results = []
     for layer, unit in units:
-        sheet = examples_sheet(found, layer, unit, data, seed=seed)
-        path = atomic_write(out / f"{safe_name(f'{layer}:{unit}')}.png", png_bytes(sheet))
+        name = safe_name(f"{layer}:{unit}")
+        if found.header.model.rate:
+            path = write_heard(found, layer, unit, data, out / name)
+        else:
+            sheet = examples_sheet(found, layer, unit, data, seed=seed)
+            path = atomic_write(out / f"{name}.png", png_bytes(sheet))
         results.append(entry(found, layer, unit, path))
         screen.result(f"{relative(path)}  {described(found, layer, unit)}  {facts(found, layer, unit)}")
     if screen.as_json:
@@ -231,4 +240,4 @@ def entry(index: Index, layer: str, unit: int, path: Path) -> dict[str, Any]:
 
 
 def _listed(row: Examples) -> Sequence[dict[str, Any]]:
-    return [{"key": one.key, "score": one.score, "position": one.position} for one in row]
+    return [one.data() for one in row]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from phosphene.errors import UsageError
 
 MAX_EXAMPLES = 1000
+MAX_SECONDS = 60.0  # of a piece of a recording
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class ScanConfig:
     """Pictures drawn from the data set for what lies between; all their scores are kept."""
     whole: bool = False
     """Show the network the full picture, not its center. One picture at a time; for networks that take any size."""
+    seconds: float | None = None
+    """Sounds: length of the pieces that recordings are cut into; what the network was trained on when left out."""
     classes: bool = True
     """Keep the mean score of each class, where the data has classes: 16 bytes for each class and unit."""
     limit: int | None = None
@@ -42,6 +45,8 @@ class ScanConfig:
             raise UsageError(f"top and sample may be {MAX_EXAMPLES} at most, got {max(self.top, self.sample)}")
         if not self.checkpoint_every >= 0:
             raise UsageError(f"checkpoint_every must not be negative, got {self.checkpoint_every}")
+        if self.seconds is not None and not 0 < self.seconds <= MAX_SECONDS:
+            raise UsageError(f"seconds must be above 0 and up to {MAX_SECONDS:g}, got {self.seconds:g}")
         self.part(1)
 
     def part(self, size: int) -> tuple[int, int]:

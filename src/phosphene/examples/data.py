@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from PIL import Image
-
 from phosphene.errors import UsageError
 from phosphene.textures import Textures
 
@@ -25,12 +23,12 @@ TAR = ".tar"
 
 @runtime_checkable
 class Pictures(Protocol):
-    """A data set of pictures."""
+    """A data set of pictures, or of sounds (`recordings.py`)."""
 
     def __len__(self) -> int: ...
 
-    def load(self, index: int, /) -> Image.Image:
-        """The picture as RGB."""
+    def load(self, index: int, /) -> Any:
+        """The picture as RGB; of a network that hears, the sound (channels, samples) at its rate."""
         ...
 
     def key(self, index: int, /) -> str:
@@ -48,24 +46,24 @@ class Subset:
     def __len__(self) -> int:
         return self.count
 
-    def load(self, index: int) -> Image.Image:
-        """The picture as RGB."""
+    def load(self, index: int) -> Any:
+        """The picture, or the sound."""
         return self.data.load(self._place(index))
 
     def key(self, index: int) -> str:
         """Its name in the whole data set."""
         return self.data.key(self._place(index))
 
-    def item(self, index: int) -> tuple[Image.Image, str | None]:
-        """The picture and the name of its class."""
+    def item(self, index: int) -> tuple[Any, str | None]:
+        """The picture, or the sound, and the name of its class."""
         return item(self.data, self._place(index))
 
     def _place(self, index: int) -> int:
         return range(self.count)[index] * self.whole // self.count
 
 
-def item(data: Pictures, index: int) -> tuple[Image.Image, str | None]:
-    """A picture and the name of its class, None where there is none."""
+def item(data: Pictures, index: int) -> tuple[Any, str | None]:
+    """A picture or sound and the name of its class, None where there is none."""
     if (both := getattr(data, "item", None)) is not None:
         picture, name = both(index)
         return picture, name

@@ -1,4 +1,4 @@
-"""Pictures decoded ahead of the network by a pool of threads, in their order, in batches, with bounded memory.
+"""Pictures, or sounds, decoded ahead of the network by a pool of threads, in order, in batches, with bounded memory.
 
 Pillow releases the interpreter while it decodes and resizes, so threads are enough and nothing has to be pickled. One
 more thread puts the next batch together while the network is busy with this one. A picture that cannot be read is a
@@ -13,22 +13,23 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from phosphene.errors import MediaError
 from phosphene.examples.data import Pictures, item
 
-Prepare = Callable[[Image.Image], Tensor]
+Prepare = Callable[[Any], Tensor]
 AHEAD = 3  # batches of pictures that may wait, decoded, for the network
 FEWEST_AHEAD = 12  # pictures that may wait, however small a batch is
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture of a data set: pixels (1, c, h, w) in [0, 1], or None and why; group: the name of its class."""
+    """A picture of a data set: pixels (1, c, h, w) in [0, 1], (1, c, samples) of a sound, or None and why; group: the
+    name of its class."""
 
     number: int
     key: str

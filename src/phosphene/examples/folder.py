@@ -21,11 +21,12 @@ SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff",
 class Folder:
     """The pictures of a folder tree.
 
-    absent: (key, reason) of folders that could not be read. Raises UsageError when `root` is no folder.
+    suffixes: of the files that count. absent: (key, reason) of folders that could not be read. Raises UsageError
+    when `root` is no folder.
     """
 
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+    def __init__(self, root: str | Path, *, suffixes: frozenset[str] = SUFFIXES) -> None:
+        self.root, self.suffixes = Path(root), suffixes
         if not self.root.is_dir():
             raise UsageError(f"no folder '{root}'")
         self.absent: list[tuple[str, str]] = []
@@ -41,6 +42,10 @@ class Folder:
     def key(self, index: int) -> str:
         """The path below the root, with slashes."""
         return self._files[index][0]
+
+    def path(self, index: int) -> Path:
+        """Where the file lies."""
+        return self._files[index][1]
 
     def load(self, index: int) -> Image.Image:
         """The picture as RGB; transparent parts are laid over white."""
@@ -73,7 +78,7 @@ class Folder:
             key = f"{prefix}/{printable(entry.name)}".lstrip("/")
             if _is_folder(entry):
                 self._walk(Path(entry.path), key, seen)
-            elif Path(entry.name).suffix.lower() in SUFFIXES:
+            elif Path(entry.name).suffix.lower() in self.suffixes:
                 self._files.append((key, Path(entry.path)))
 
 

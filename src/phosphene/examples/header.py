@@ -8,7 +8,7 @@ from typing import Any
 from phosphene.errors import PhospheneError, UsageError
 from phosphene.examples.config import ScanConfig
 from phosphene.jsondata import to_json
-from phosphene.models import Layer, Model
+from phosphene.models import AudioSpec, Layer, Model
 from phosphene.models.model import describe
 from phosphene.models.receptive import Field
 
@@ -21,7 +21,8 @@ class IndexFileError(PhospheneError):
 
 @dataclass(frozen=True)
 class LayerHeader:
-    """A layer of an index: its first unit in the row of all units, and what is known of its units' places."""
+    """A layer of an index: its units, and what is known of their places. time: of a network that hears, which of the
+    two numbers of a position runs with time; its stride is then in samples, and its field is a box of height 1."""
 
     name: str
     units: int
@@ -30,6 +31,7 @@ class LayerHeader:
     stride: int | None = None
     field_unit: tuple[int, int] | None = None
     field_box: tuple[int, int, int, int] | None = None
+    time: int | None = None
 
     @classmethod
     def of(cls, layer: Layer, field: Field | None) -> LayerHeader:
@@ -44,10 +46,28 @@ class LayerHeader:
             return None
         return Field(self.field_unit, self.field_box)
 
+    def heard(self, place: tuple[int, int], samples: int) -> tuple[int, int]:
+        """[first, end) of the samples that a position of a map hears of a clip; all where that is not known."""
+        if self.time is None or self.field is None:
+            return 0, samples
+        _, first, _, end = self.field.box
+        at = place[self.time] * (self.stride or 1)
+        start = min(max(at + first, 0), samples - 1)
+        return start, max(min(at + end, samples), start + 1)
+
+    def middle(self, place: tuple[int, int], samples: int) -> float | None:
+        """The sample in the middle of what a position hears of a clip; None where it has no time."""
+        if self.time is None:
+            return None
+        if self.field is None:
+            return min((place[self.time] + 0.5) * (self.stride or 1), samples)
+        return sum(self.heard(place, samples)) / 2
+
 
 @dataclass(frozen=True)
 class ModelHeader:
-    """The network of an index: only what makes its scores, so that two machines agree on it."""
+    """The network of an index: only what makes its scores, so that two machines agree on it. rate: of the sounds of a
+    network that hears, in Hz; 0 for one that sees."""
 
     name: str
     source: str
@@ -59,10 +79,13 @@ class ModelHeader:
     range: tuple[float, ...]
     variant: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    rate: int = 0
 
     @classmethod
     def of(cls, model: Model) -> ModelHeader:
         """The header of a model."""
+        if isinstance(model.spec, AudioSpec):
+            return cls.of_hearing(model, model.spec)
         spec = model.picture_spec
         return cls(
             model.name,
@@ -76,6 +99,14 @@ class ModelHeader:
             model.variant,
             model.labels or (),
         )
+
+    @classmethod
+    def of_hearing(cls, model: Model, spec: AudioSpec) -> ModelHeader:
+        """The header of a model that hears: size is (1, samples), range the shortest clip that it can hear."""
+        return cls(
+            model.name, describe(model)["source"], model.weights.sha256, spec.channels, (1, spec.samples), None,
+            spec.normalize, (float(spec.least),), model.variant, model.labels or (), spec.rate,
+        )  # fmt: skip
 
     def check(self, other: ModelHeader, where: str) -> None:
         """Raise IndexFileError unless both are the same network with the same weights and preprocessing."""
@@ -99,11 +130,13 @@ class Kept:
     batch: int
     whole: bool
     classes: bool
+    samples: int = 0
 
     @classmethod
-    def of(cls, config: ScanConfig) -> Kept:
-        """What of a scan's settings matters afterwards."""
-        return cls(config.top, config.sample, 1 if config.whole else config.batch, config.whole, config.classes)
+    def of(cls, config: ScanConfig, samples: int) -> Kept:
+        """What of a scan's settings matters afterwards. samples: of a piece of sound; 0 for pictures."""
+        batch = 1 if config.whole else config.batch
+        return cls(config.top, config.sample, batch, config.whole, config.classes, samples)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ from phosphene.examples.data import Pictures
 from phosphene.examples.example import Example, Examples
 from phosphene.examples.header import Header, IndexFileError, LayerHeader, ModelHeader
 from phosphene.examples.histogram import ZERO, edges
+from phosphene.examples.kinds import PICTURE, SOUND, kind_scanned
 from phosphene.examples.ranked import NO_PICTURE, Numbers, Places, Scores
+from phosphene.examples.recordings import begins
 from phosphene.examples.tally import Tally
 from phosphene.models import Model
 
@@ -59,7 +61,9 @@ class Index:
 
     def __repr__(self) -> str:
         layers = len(self.header.layers)
-        return f"Index({self.header.model.name!r}, {self.images} pictures, {layers} layers, {self.tally.units} units)"
+        return (
+            f"Index({self.header.model.name!r}, {self.images} {self.word}s, {layers} layers, {self.tally.units} units)"
+        )
 
     @classmethod
     def load(cls, path: str | Path, *, model: Model | None = None) -> Self:
@@ -82,14 +86,17 @@ class Index:
 
     def with_data(self, data: Any) -> Self:
         """The same with its pictures, whatever `open_data` takes, so that examples show them in a notebook."""
-        from phosphene.examples.data import open_data
-
-        return replace(self, data=open_data(data, size=max(self.header.model.size)))
+        return replace(self, data=kind_scanned(self.header).open(data))
 
     @property
     def images(self) -> int:
         """How many pictures the network has seen."""
         return self.header.images
+
+    @property
+    def word(self) -> str:
+        """What the examples are: "picture" or "sound", a piece of a recording."""
+        return SOUND if self.header.model.rate else PICTURE
 
     @property
     def skipped(self) -> tuple[tuple[str, str], ...]:
@@ -210,12 +217,20 @@ class Index:
     def _examples(
         self, layer: str, unit: int, what: str, scores: Scores, numbers: Numbers, places: Places, k: int
     ) -> Examples:
+        one = self.find_layer(layer)
         found = tuple(
-            Example(self.header.keys[number], float(score), (int(place[0]), int(place[1])) if place[0] >= 0 else None)
+            self._example(one, self.header.keys[number], float(score), (int(place[0]), int(place[1])))
             for score, number, place in zip(scores[:k], numbers[:k], places[:k], strict=True)
             if number != NO_PICTURE
         )
-        return Examples(self.find_layer(layer).name, unit, what, found, self.data)
+        return Examples(one.name, unit, what, found, self.data, self.header.model.rate)
+
+    def _example(self, layer: LayerHeader, key: str, score: float, place: tuple[int, int]) -> Example:
+        if place[0] < 0:
+            return Example(key, score, None)
+        middle = layer.middle(place, self.header.kept.samples)
+        seconds = None if middle is None else round(begins(key) + middle / self.header.model.rate, 4)
+        return Example(key, score, place, seconds)
 
 
 def merge(first: Index, *others: Index) -> Index:

@@ -88,7 +88,8 @@ def peaks(value: Tensor, layer: Layer) -> Peaks:
         return Peaks(value.float().clone())
     width, front = value.shape[-1], 0
     if value.dim() == 3 and layer.tokens is not None:
-        front, _, width = layer.tokens
+        front, height, _ = layer.tokens
+        width = (value.shape[2] - front) // height  # of a clip of another length than the layer table's
     with torch.inference_mode():
         maps = value.float()
         if maps.device.type != "cpu" or maps.dim() > 4:
@@ -101,10 +102,11 @@ def peaks(value: Tensor, layer: Layer) -> Peaks:
     return Peaks(largest.flatten(1), flat.flatten(1), width, front)
 
 
-def lasting(model: Model, layers: Collection[str]) -> frozenset[str]:
-    """The layers with maps that nothing overwrites before the network is done; none on other devices than a CPU."""
-    spec = model.picture_spec
-    blank = torch.zeros((1, spec.channels, *spec.size))
+def lasting(model: Model, layers: Collection[str], blank: Tensor) -> frozenset[str]:
+    """The layers with maps that nothing overwrites before the network is done; none on other devices than a CPU.
+
+    blank: an input (1, c, *space) of nothing.
+    """
 
     def noted(layer: Layer, value: Tensor) -> tuple[Tensor, int]:
         return value, value._version

@@ -23,37 +23,41 @@ from torch import Tensor
 from phosphene.engine.batching import find_device
 from phosphene.errors import PhospheneError
 from phosphene.examples.config import ScanConfig
-from phosphene.examples.data import Subset, encoded, fingerprint, open_data, places
+from phosphene.examples.data import Subset, encoded, fingerprint, places
 from phosphene.examples.feed import Decoded, batches
-from phosphene.examples.header import Covered, Header, IndexFileError, Kept, LayerHeader, ModelHeader, Skipped
+from phosphene.examples.header import Covered, Header, IndexFileError, Kept, ModelHeader, Skipped
 from phosphene.examples.index import Index, indexed
+from phosphene.examples.kinds import PICTURE, kind_of
 from phosphene.examples.reading import Read, lasting, read
 from phosphene.examples.store import exists
 from phosphene.examples.tally import Tally
-from phosphene.models import Model, to_input
+from phosphene.models import Model
 from phosphene.models.blocks import blocks
-from phosphene.models.receptive import measure
 from phosphene.models.tap import OUTPUT
 from phosphene.seeds import key as hashed
 
 DEFAULTS = ScanConfig()
+PICTURE_AXES = 4  # of a batch: channels-last is a layout of these
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """A batch is done. done, total: pictures of this scan, skipped ones too. found: what was done by an earlier run."""
+    """A batch is done. done, total: pictures of this scan, skipped ones too. found: what was done by an earlier run.
+    word: what they are, "picture" or "sound"."""
 
     done: int
     total: int
     found: int
     skipped: int
+    word: str = PICTURE
 
 
 class Scan:
     """A scan that yields `Scanned` after each batch; `index()` is what was found so far.
 
-    model: any `Model`. data: whatever `open_data` takes. seed: of `textures`. layers: names or aliases; all blocks and
-    the output when left out. Raises UsageError for empty data and unknown layers.
+    model: any `Model`. data: whatever `open_data` takes; for a network that hears a folder of recordings. seed: of
+    `textures`. layers: names or aliases; all blocks and the output when left out.
+    Raises UsageError for empty data and unknown layers.
     """
 
     def __init__(
@@ -71,11 +75,13 @@ class Scan:
         self.device = find_device(device)
         names = [model.find_layer(name).name for name in layers] if layers else [*blocks(model), OUTPUT]
         self.names = [name for name in model.layers if name in set(names)]
-        opened = open_data(data, size=max(model.picture_spec.size), seed=seed)
+        self.kind = kind_of(model, config)
+        opened = self.kind.open(data, seed=seed)
         self.data = Subset(opened, config.limit) if config.limit else opened
         self.first, self.end = config.part(len(self.data))
         self.print = fingerprint(self.data)
-        layout = torch.channels_last if self.device.type in ("cpu", "cuda") else torch.contiguous_format
+        pictures = self.kind.blank().dim() == PICTURE_AXES
+        layout = torch.channels_last if pictures and self.device.type in ("cpu", "cuda") else torch.contiguous_format
         self.model = model.prepared(self.device, memory_format=layout)
         if self.model is not model:
             self.model.memory_format = layout
@@ -84,7 +90,7 @@ class Scan:
         self.tally = Tally.empty(self._units(), k=config.top, sample=config.sample)
         self.done = self.first
         self.found = 0
-        self._lasting = lasting(self.model, self.names)
+        self._lasting = lasting(self.model, self.names, self.kind.blank())
         self._stopped = False
         self._counted: Future[None] = Future()  # of the last batch
         self._counted.set_result(None)
@@ -105,12 +111,11 @@ class Scan:
 
     def __iter__(self) -> Iterator[Scanned]:
         saved = time.monotonic()
-        whole = self.config.whole
         feed = batches(
             self.data,
             range(self.done, self.end),
-            lambda picture: to_input(picture, self.model.picture_spec, whole=whole),
-            size=1 if whole else self.config.batch,
+            self.kind.entering,
+            size=1 if self.config.whole else self.config.batch,
             workers=self.config.workers,
             layout=self.model.memory_format,
         )
@@ -121,7 +126,8 @@ class Scan:
                 if batch.pixels is not None:
                     self._take(batch.pictures, batch.pixels, aside)
                 self.done = batch.end
-                yield Scanned(self.done - self.first, self.end - self.first, self.found, self.header.skipped.count)
+                skipped = self.header.skipped.count
+                yield Scanned(self.done - self.first, self.end - self.first, self.found, skipped, self.kind.word)
                 if self._stopped:
                     break
                 every = self.config.checkpoint_every
@@ -138,7 +144,8 @@ class Scan:
         header = replace(self.header, covered=(covered,))
         if not self.tally.count and self.done == self.end > self.first:
             key, why = header.skipped.pictures[0]
-            raise PhospheneError(f"none of {header.skipped.count} pictures can be read; the first: {key}: {why}")
+            count, word = header.skipped.count, self.kind.word
+            raise PhospheneError(f"none of {count} {word}s can be read; the first: {key}: {why}")
         return indexed(header, self.tally, self.data.key, data=self.data)
 
     def _take(self, pictures: Sequence[Decoded], pixels: Tensor, aside: Executor) -> None:
@@ -174,10 +181,10 @@ class Scan:
 
     def _header(self, model: Model) -> Header:
         found = [model.layers[name] for name in self.names]
-        fields = measure(self.model.net, found, model.picture_spec)
-        layers = tuple(LayerHeader.of(layer, fields[layer.name]) for layer in found)
+        layers = self.kind.headers(self.model, found)
         absent = tuple(sorted(getattr(self.data, "absent", ()))) if self.first == 0 else ()  # one shard tells of them
-        return Header(ModelHeader.of(model), layers, Kept.of(self.config), skipped=Skipped(len(absent), absent))
+        kept = Kept.of(self.config, self.kind.samples)
+        return Header(ModelHeader.of(model), layers, kept, skipped=Skipped(len(absent), absent))
 
     def _earlier(self, out: Path) -> Index:
         """The unfinished index of this scan in `out`."""
@@ -189,7 +196,7 @@ class Scan:
         except IndexFileError as error:
             raise IndexFileError(f"{error}; {hint}") from None
         header = index.header
-        if [layer.name for layer in header.layers] != self.names or header.kept != Kept.of(self.config):
+        if [layer.name for layer in header.layers] != self.names or header.kept != self.header.kept:
             raise IndexFileError(f"{where} holds a scan of other layers or settings; {hint}")
         known = [one for one in header.covered if (one.data, one.size) == (self.print, len(self.data))]
         ranges = known[0].ranges if len(known) == len(header.covered) == 1 else ((-1, -1),)

@@ -20,11 +20,12 @@ from torch.nn.functional import interpolate
 
 from phosphene.contact import contact_sheet
 from phosphene.errors import UsageError
-from phosphene.examples.data import Pictures, open_data, places
+from phosphene.examples.data import Pictures, places
 from phosphene.examples.example import Example
 from phosphene.examples.header import LayerHeader, ModelHeader
 from phosphene.examples.index import Index
-from phosphene.models import InputSpec, Layer, to_input
+from phosphene.examples.kinds import Kind, kind_scanned, picture_spec
+from phosphene.models import Layer
 from phosphene.models.receptive import crop_box
 from phosphene.models.tap import OUTPUT
 
@@ -43,7 +44,10 @@ def examples_sheet(index: Index, layer: str, unit: int, data: Any, *, seed: int 
     Raises UsageError for a unit that is not in the index, and where the data does not hold the examples.
     """
     header = index.header
-    opened = open_data(data, size=max(header.model.size), seed=seed)
+    kind = kind_scanned(header)
+    if header.model.rate:
+        raise UsageError(f"{header.model.name} hears sounds: no sheet of pictures can show them; use write_heard")
+    opened = kind.open(data, seed=seed)
     spectrum = index.spectrum(layer, unit, k=min(COLUMNS, header.kept.top))
     numbers = places(opened, [one.key for row in spectrum.values() for one in row])
     pictures: list[Tensor] = []
@@ -52,7 +56,7 @@ def examples_sheet(index: Index, layer: str, unit: int, data: Any, *, seed: int 
     found = index.find_layer(layer)
     for word, name in ROWS:
         row = spectrum[name]
-        seen = [_seen(opened, one, numbers, header.model, whole=header.kept.whole) for one in row]
+        seen = [_seen(opened, one, numbers, kind) for one in row]
         pictures += seen
         labels += [(f"{word}  {one.score:.4g}", PurePosixPath(one.key).name) for one in row]
         if name == "maximum" and found.field is not None:
@@ -75,7 +79,7 @@ def told(index: Index, layer: str, unit: int) -> str:
     """The statistics of a unit in one line."""
     facts = index.statistics(layer, unit)
     words = [
-        f"{facts.count} pictures",
+        f"{facts.count} {index.word}s",
         f"score {facts.mean:.4g} ± {math.sqrt(facts.variance):.3g}",
         f"exactly 0 in {100 * facts.zeros:.0f}%",
     ]
@@ -84,18 +88,18 @@ def told(index: Index, layer: str, unit: int) -> str:
     return ", ".join(words)
 
 
-def _seen(data: Pictures, one: Example, numbers: dict[str, int], model: ModelHeader, *, whole: bool) -> Tensor:
+def _seen(data: Pictures, one: Example, numbers: dict[str, int], kind: Kind) -> Tensor:
     """A picture (c, h, w) as the network saw it."""
     if one.key not in numbers:
         raise UsageError(f"the data does not hold the example {one.key!r}; name the data that was scanned")
-    return to_input(data.load(numbers[one.key]), _spec(model), whole=whole)[0]
+    return kind.entering(data.load(numbers[one.key]))[0]
 
 
 def _crop(picture: Tensor, one: Example, layer: LayerHeader, model: ModelHeader) -> Tensor:
     """What the unit at the strongest position sees of a picture (c, h, w)."""
     height, width = picture.shape[1:]
     as_layer = Layer(layer.name, "", layer.units, layer.spatial, "channels_first", stride=layer.stride)
-    spec = replace(_spec(model), size=(height, width))
+    spec = replace(picture_spec(model), size=(height, width))
     y0, x0, y1, x1 = crop_box(as_layer, one.position or (0, 0), spec, field=layer.field)
     return picture[:, y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
 
@@ -112,11 +116,6 @@ def _enlarged(crops: Sequence[Tensor], side: int) -> list[Tensor]:
 def _where(one: Example, crop: Tensor) -> tuple[str, str]:
     position = "" if one.position is None else f" at {one.position[0]},{one.position[1]}"
     return f"seen{position}", f"{crop.shape[2]} x {crop.shape[1]} pixels"
-
-
-def _spec(model: ModelHeader) -> InputSpec:
-    filtered: Any = model.interpolation
-    return InputSpec(model.channels, model.size, (0.0,), (1.0,), resize=model.resize, interpolation=filtered)
 
 
 def units_of(index: Index, target: str) -> list[tuple[str, int]]:

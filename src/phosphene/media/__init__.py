@@ -37,6 +37,7 @@ from phosphene.media.loudness import loudness as loudness
 from phosphene.media.loudness import true_peak as true_peak
 from phosphene.media.png import png_bytes as png_bytes
 from phosphene.media.sound import read_sound as read_sound
+from phosphene.media.sound import sound_length as sound_length
 from phosphene.media.wav import from_levels as from_levels
 from phosphene.media.wav import read_info as read_info
 from phosphene.media.wav import to_levels as to_levels

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +16,11 @@ from torch import Tensor
 
 from phosphene.errors import MediaError, MissingExtraError
 from phosphene.files import reason
-from phosphene.media.wav import MAX_FILE_BYTES, Samples, is_wav, read_wav
+from phosphene.media.wav import MAX_FILE_BYTES, Samples, is_wav, read_wav, wav_length
 
 SILENT = 1e-4  # peak below which a recording is silent: 80 dB below full scale
+SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff"))  # of files that hold sounds
+NO_SOUND = "'{}' is no sound that can be read (WAV, FLAC, OGG, MP3, AIFF)"
 CONSTANT_SHARE = 0.999  # of the power in the mean: no sound
 
 
@@ -62,6 +65,25 @@ def read_sound(
     return sound, tuple(notes)
 
 
+def sound_length(path: str | Path) -> tuple[int, int]:
+    """(samples, rate in Hz) of a recording, as its header says: nothing is decoded.
+
+    Raises MediaError, one line with the file's name, for what is no sound; MissingExtraError for a format that needs
+    soundfile.
+    """
+    file = Path(path)
+    if (found := wav_length(file)) is not None:
+        return found
+    if file.suffix.lower() == ".wav":
+        raise MediaError(f"'{file}' is named .wav and is no WAV file")
+    soundfile = _soundfile()
+    try:
+        told = soundfile.info(str(file))
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
+        raise MediaError(NO_SOUND.format(file)) from error
+    return int(told.frames), int(told.samplerate)
+
+
 def resampled(sound: Tensor, rate: int, wanted: int) -> Tensor:
     """(c, n) at `rate` Hz -> (c, n') at `wanted` Hz: its spectrum, cut off or filled up with zeros."""
     samples = sound.shape[-1]
@@ -87,12 +109,17 @@ def _read(path: Path) -> tuple[Samples, int]:
 
 
 def _other(data: bytes, path: Path) -> tuple[Samples, int]:
+    soundfile = _soundfile()
+    try:
+        samples, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
+        raise MediaError(NO_SOUND.format(path)) from error
+    return np.ascontiguousarray(samples.T), int(rate)
+
+
+def _soundfile() -> Any:
     try:
         import soundfile
     except (ImportError, OSError) as error:  # OSError: the package is there and the library it wraps is not
         raise MissingExtraError("soundfile", "audio") from error
-    try:
-        samples, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        raise MediaError(f"'{path}' is no sound that can be read (WAV, FLAC, OGG, MP3, AIFF)") from error
-    return np.ascontiguousarray(samples.T), int(rate)
+    return soundfile

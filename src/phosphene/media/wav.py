@@ -98,6 +98,35 @@ def read_info(path: str | Path) -> dict[str, str]:
     return {}
 
 
+def wav_length(path: str | Path) -> tuple[int, int] | None:
+    """(samples, rate in Hz) that a WAV file's header tells; None for any other file. Reads no samples.
+
+    Raises MediaError for a file that cannot be opened or has no format.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as source:
+            if not is_wav(source.read(HEADER)):
+                return None
+            rate, frame, size, end = 0, 0, 0, file.stat().st_size
+            while len(head := source.read(8)) == 8:
+                name, length = struct.unpack("<4sI", head)
+                if name == b"fmt " and length >= 16:
+                    _, _, rate, _, frame = struct.unpack("<HHIIH", source.read(16)[:14])[:5]
+                    length -= 16
+                elif name == b"data":
+                    size = min(length, end - source.tell())  # of a file that was cut off: what is there
+                    break
+                source.seek(length + length % 2, 1)
+    except OSError as error:
+        raise MediaError(f"cannot read '{path}': {reason(error)}") from error
+    except struct.error:  # it ends inside its format
+        rate = 0
+    if not rate or not frame:
+        raise MediaError(f"'{file.name}' is a damaged WAV file: it has no format")
+    return size // frame, rate
+
+
 def _text(data: bytes) -> str:
     return data.rstrip(b"\0").decode("utf-8", "replace")
 

@@ -21,7 +21,7 @@ FEWEST = 3  # blocks; below, the outermost module was a wrapper: a vision transf
 
 def blocks(model: Model) -> tuple[str, ...]:
     """Dotted names of the building blocks of a model in the order of the forward pass; () when it has no maps."""
-    maps = [layer.name for layer in model.layers.values() if len(layer.spatial) == 2 and layer.spatial != (1, 1)]
+    maps = [layer.name for layer in model.layers.values() if len(layer.spatial) in (1, 2) and max(layer.spatial) > 1]
     readable = set(maps)
     modules = dict(model.net.named_modules())
     opened = {""}

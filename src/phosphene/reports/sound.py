@@ -31,7 +31,7 @@ RANGE = 70.0  # dB shown
 DECIBELS = 20 / np.log(10)  # per unit of the natural logarithm of a magnitude
 MAGNITUDE_FLOOR = 1e-7
 TICKS = (100, 200, 500, 1000, 2000, 4000, 8000, 16_000)  # Hz
-GROUND, INK, LINE = (17, 17, 17), (190, 190, 190), (125, 185, 225)  # 8-bit RGB
+GROUND, INK, LINE, MARK = (17, 17, 17), (190, 190, 190), (125, 185, 225), (245, 165, 60)  # 8-bit RGB
 # dark to bright with even steps of lightness, violet through orange
 COLORS = np.array(
     [(0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (252, 255, 164)]
@@ -39,8 +39,11 @@ COLORS = np.array(
 FONT = 11  # pixels
 
 
-def sound_picture(sound: Tensor, rate: int) -> Image.Image:
-    """The wave of (channels, samples) in [-1, 1] above its log-mel spectrogram; the first channel is drawn."""
+def sound_picture(sound: Tensor, rate: int, span: tuple[int, int] | None = None) -> Image.Image:
+    """The wave of (channels, samples) in [-1, 1] above its log-mel spectrogram; the first channel is drawn.
+
+    span: [first, end) of samples that a bar between the two marks.
+    """
     size = (LEFT + WIDTH + RIGHT, TOP + WAVE + GAP + HEIGHT + BOTTOM)
     image = Image.new("RGB", size, GROUND)
     draw = ImageDraw.Draw(image)
@@ -48,6 +51,9 @@ def sound_picture(sound: Tensor, rate: int) -> Image.Image:
     image.paste(_wave(sound[0]), (LEFT, TOP))
     above = TOP + WAVE + GAP
     image.paste(_spectrogram(sound[0], rate), (LEFT, above))
+    if span is not None:
+        first, end = (LEFT + (WIDTH - 1) * at / sound.shape[-1] for at in span)
+        draw.rectangle((first, TOP + WAVE + 2, max(end, first + 2), above - 3), MARK)
     low, high = (float(to_mel(torch.tensor(hertz), "htk")) for hertz in (LOWEST, rate / 2))
     for hertz in TICKS:
         if LOWEST < hertz <= rate / 2:
@@ -79,14 +85,20 @@ def write_sounds(clips: Clips, folder: str | Path) -> Path:
 
 
 def player(
-    file: Path, sound: Tensor, rate: int, alt: str, caption: tuple[str, ...], folder: Path | None = None
+    file: Path,
+    sound: Tensor,
+    rate: int,
+    alt: str,
+    caption: tuple[str, ...],
+    folder: Path | None = None,
+    span: tuple[int, int] | None = None,
 ) -> Figure:
     """A player for a sound (channels, samples) that lies in `file`; its picture is written beside it.
 
-    Its names are those from `folder`, the page's, which is the file's own when left out.
+    Its names are those from `folder`, the page's, which is the file's own when left out. span: samples that are marked.
     """
     folder = folder or file.parent
-    image = sound_picture(sound, rate)
+    image = sound_picture(sound, rate, span)
     picture = atomic_write(file.with_suffix(".spectrogram.png"), png_bytes(image))
     shown, heard = (path.relative_to(folder).as_posix() for path in (picture, file))
     return Figure(shown, alt, image.width, image.height, caption, sound=heard)

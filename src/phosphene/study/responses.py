@@ -38,7 +38,8 @@ class Chosen:
 
     def load(self, index: int) -> Image.Image:
         """The picture as RGB."""
-        return self.data.load(self.numbers[index])
+        picture: Image.Image = self.data.load(self.numbers[index])
+        return picture
 
     def key(self, index: int) -> str:
         """Its name in the whole data set."""
