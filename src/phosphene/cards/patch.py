@@ -87,7 +87,7 @@ def without(picture: Tensor, box: Box, color: Tensor) -> Tensor:
 def mask(picture: Tensor, box: Box) -> Tensor:
     """(1, h, w): 1 inside the box, falling to 0 outside it over the width of the border."""
     height, width = picture.shape[1:]
-    soft = max(1.0, FEATHER * min(height, width))
+    soft = border(picture)
     rows, columns = (
         (1 - torch.maximum(first - at, at - (end - 1)).clamp(min=0) / soft).clamp(min=0)
         for at, first, end in (
@@ -96,3 +96,15 @@ def mask(picture: Tensor, box: Box) -> Tensor:
         )
     )
     return (rows[:, None] * columns)[None]
+
+
+def border(picture: Tensor) -> float:
+    """The width of the soft border outside a box, in pixels."""
+    return max(1.0, FEATHER * min(picture.shape[1:]))
+
+
+def half_seen(picture: Tensor, box: Box) -> Box:
+    """The box to the middle of its soft border, inside the picture: what a patch alone shows at half or more."""
+    grow, (height, width) = round(border(picture) / 2), picture.shape[1:]
+    y0, x0, y1, x1 = box
+    return max(y0 - grow, 0), max(x0 - grow, 0), min(y1 + grow, int(height)), min(x1 + grow, int(width))

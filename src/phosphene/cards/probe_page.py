@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from phosphene.cards.album import Album
 from phosphene.cards.changes import CHANGES
+from phosphene.cards.patch import half_seen
 from phosphene.cards.probe import Probe, Probed, share
 from phosphene.cards.sight import enlarged, outlined
 from phosphene.files import atomic_write
@@ -31,9 +32,10 @@ def patches(probe: Probe, album: Album) -> Section:
     figures = []
     for one in probe.examples:
         name = PurePosixPath(one.example.key).name
-        height, width = one.patch.size
+        y0, x0, y1, x1 = box = half_seen(one.pixels, one.patch.box)
+        height, width = y1 - y0, x1 - x0
         area = height * width / (one.pixels.shape[1] * one.pixels.shape[2])
-        marked = outlined(one.pixels, one.patch.box)
+        marked = outlined(one.pixels, box)
         figures.append(album.picture(marked, f"{name} with its patch outlined", (f"score {one.score:.4g}", name)))
         words = (f"{share(one.patch.kept)} kept", f"{width} x {height} pixels, {100 * area:.2g}% of the picture")
         near = enlarged(one.pixels, one.patch.box, probe.subject.color)
@@ -44,7 +46,7 @@ def patches(probe: Probe, album: Album) -> Section:
         text=(
             f"The smallest patch of each picture that still keeps {share(probe.keep)} of the activation at its place, "
             "found by cutting off whatever the unit misses least. All else is painted in the color that the network "
-            "holds to be nothing.",
+            "holds to be nothing, with a soft border: outline and size go to its middle.",
             "It shows what is enough. It cannot show what else would be: a unit may answer to several things in a "
             "picture, and this is one of them.",
         ),
@@ -108,7 +110,7 @@ def changed(probe: Probe, album: Album) -> Section:
 
 def lead(probe: Probe) -> str:
     """What stands below the title: the verdict."""
-    return f"Its strongest examples excite it by {probe.verdict}."
+    return f"What its strongest examples excite it by: {probe.verdict}."
 
 
 def span(examples: Sequence[Probed], name: str) -> tuple[str, str]:
