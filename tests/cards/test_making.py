@@ -67,7 +67,18 @@ def test_the_page_tells_all_parts_and_takes_those_of_other_reports(made: Card, t
     text = write_card(made, tmp_path, more=[other]).read_text(encoding="utf-8")
     anchors = re.findall(r'<section id="([a-z-]+)"', text)
     examples = ["maximum", "slightly-positive", "slightly-negative", "minimum"]
-    assert anchors == ["pictures", *examples, "cause", "patch", "changes", "trust", "faithful", "related", "scores"]
+    assert anchors == [
+        "pictures",
+        *examples,
+        "cause",
+        "patch",
+        "changes",
+        "trust",
+        "road",
+        "faithful",
+        "related",
+        "scores",
+    ]
 
 
 def test_the_sentence_and_the_numbers_agree(made: Card) -> None:

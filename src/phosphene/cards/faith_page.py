@@ -11,22 +11,27 @@ from phosphene.study.doubts import Check, verdict
 from phosphene.study.result import short
 from phosphene.study.trust import Trust
 
+MEAN = (
+    ", by the mean over the picture, which is what was raised. The examples above are ranked by the largest response, "
+    "so they may be others."
+)
 MOST_NATURAL = 5  # natural pictures beside the optimized one
 
 
-def sections(study: Trust, album: Album) -> tuple[Section, ...]:
-    """What the study says, for the page whose pictures are in the album."""
-    told = [answers(study, album)]
+def sections(study: Trust, album: Album, *, mapped: bool) -> tuple[Section, ...]:
+    """What the study says, for the page whose pictures are in the album. mapped: whether the unit responds at many
+    places, so that a mean was raised."""
+    found = [answers(study, album, mapped=mapped)]
     if study.path:
-        told.append(road(study, lambda file, svg, alt: album.chart(svg, alt)))
-    return tuple(told)
+        found.append(road(study, lambda file, svg, alt: album.chart(svg, alt)))
+    return tuple(found)
 
 
-def answers(study: Trust, album: Album) -> Section:
+def answers(study: Trust, album: Album, *, mapped: bool) -> Section:
     """The verdict, each answer with its limits, and the picture beside the best natural ones."""
-    own = album.picture(
-        study.picture.pixels, "the optimized picture", ("optimized", f"mean {short(study.picture.activation)}")
-    )
+    word = "mean" if mapped else "score"
+    value = short(study.picture.activation)
+    own = album.picture(study.picture.pixels, "the optimized picture", ("optimized", f"{word} {value}"))
     return Section(
         "trust",
         "Can the optimized picture be trusted?",
@@ -34,10 +39,9 @@ def answers(study: Trust, album: Album) -> Section:
             verdict(study),
             *map(told, study.checks()),
             f"Here is the picture beside the best of {len(study.natural)} natural ones: those that the index names for "
-            "the unit, by the mean over the picture, which is what was raised. The examples above are ranked by the "
-            "largest response, so they may be others.",
+            f"the unit{MEAN if mapped else '.'}",
         ),
-        figures=(own, *natural(study, album)),
+        figures=(own, *natural(study, album, word)),
         columns=6,
     )
 
@@ -48,14 +52,14 @@ def told(check: Check) -> str:
     return f"{check.title}: {MARKS[check.doubt]}. {check.answer}{means[check.doubt]}"
 
 
-def natural(study: Trust, album: Album) -> tuple[Figure, ...]:
+def natural(study: Trust, album: Album, word: str) -> tuple[Figure, ...]:
     """The best natural pictures."""
     rows = zip(study.shown[:MOST_NATURAL], study.examples, strict=False)
     return tuple(
         album.picture(
             pixels,
             f"natural picture {number} of those that raise the unit most",
-            (f"mean {short(float(study.natural.values[row]))}", PurePosixPath(study.natural.data.key(row)).name),
+            (f"{word} {short(float(study.natural.values[row]))}", PurePosixPath(study.natural.data.key(row)).name),
         )
         for number, (row, pixels) in enumerate(rows, 1)
     )

@@ -43,6 +43,9 @@ KINDS = {
     "diverse": "raises it, and differs from the others",
 }
 FLOOR = "A rectified unit ends at 0, so the picture that lowers it is one of many: anything that leaves it silent."
+MEAN = (
+    " The score is the largest response, as with the examples; the mean is over the picture, and it is what was raised."
+)
 WORDS = {
     "maximum": "The strongest of all pictures.",
     "slightly positive": "Around the upper quarter of the scores.",
@@ -82,7 +85,7 @@ def page(card: Card, album: Album, more: Sequence[Section] = ()) -> Page:
         *([pictures(card, album)] if card.pictures else []),
         *[row(card, name, word, album) for word, name in ROWS],
         *probe_sections(card.probe, album),
-        *(trust_sections(card.trust, album) if card.trust is not None else ()),
+        *(trust_sections(card.trust, album, mapped=mapped(card)) if card.trust is not None else ()),
         *more,
         related(card, album),
         scores(card, album),
@@ -123,8 +126,7 @@ def pictures(card: Card, album: Album) -> Section:
             "Each began as faint noise and was changed until the unit answered as strongly as it could, or as weakly. "
             "No photograph is involved, so whatever stands in it was put there by the network: this is a cause.",
             "It is the extreme, and no picture of the world looks like it. It does not say which of its parts occur in "
-            "practice; the examples do. The score is the largest response, as with the examples; the mean is over the "
-            "picture, and it is what was raised.",
+            "practice; the examples do." + (MEAN if mapped(card) else ""),
             *([FLOOR] if any(one.activation == 0 for one in card.pictures.get("negative", ())) else []),
         ),
         figures=figures,
@@ -132,11 +134,17 @@ def pictures(card: Card, album: Album) -> Section:
     )
 
 
+def mapped(card: Card) -> bool:
+    """Whether the unit responds at many places, so that its mean and its largest response are two numbers."""
+    return math.prod(card.subject.layer.spatial) > 1
+
+
 def optimized(card: Card, picture: Picture, kind: str, album: Album) -> Figure:
     """An optimized picture as a figure."""
     silenced = kind == "negative" and picture.activation == 0  # what was asked for, and no failure
     state = () if picture.status == "ok" or silenced else (f"{picture.status}: {picture.reason}",)
-    caption = (KINDS[kind], f"score {card.score(picture):.4g}, mean {picture.activation:.4g}", *state)
+    mean = f", mean {picture.activation:.4g}" if mapped(card) else ""
+    caption = (KINDS[kind], f"score {card.score(picture):.4g}{mean}", *state)
     return album.picture(picture.pixels, f"picture that {KINDS[kind]}", caption)
 
 

@@ -103,8 +103,8 @@ def border(picture: Tensor) -> float:
     return max(1.0, FEATHER * min(picture.shape[1:]))
 
 
-def half_seen(picture: Tensor, box: Box) -> Box:
-    """The box to the middle of its soft border, inside the picture: what a patch alone shows at half or more."""
-    grow, (height, width) = round(border(picture) / 2), picture.shape[1:]
+def half_seen(picture: Tensor, box: Box, field: Box) -> Box:
+    """The box to the middle of its soft border, inside the field: what the unit sees at half or more of a patch."""
+    grow = round(border(picture) / 2)
     y0, x0, y1, x1 = box
-    return max(y0 - grow, 0), max(x0 - grow, 0), min(y1 + grow, int(height)), min(x1 + grow, int(width))
+    return max(y0 - grow, field[0]), max(x0 - grow, field[1]), min(y1 + grow, field[2]), min(x1 + grow, field[3])

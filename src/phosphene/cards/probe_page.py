@@ -22,8 +22,9 @@ CHART = 480  # pixels
 MOST_ASKED = 48  # pictures of --ask that are shown; the table has all
 MEANS = {change.name: change for change in CHANGES}
 CANNOT = (
-    "A change leaves the picture unnatural, and a unit may fail on that alone. A share above 100% means that the "
-    "change helps. What a unit needs is told for these examples: it may answer to other things for other reasons."
+    "A change leaves the picture unnatural, and a unit may fail on that alone. Above 100% the change helps, below 0% "
+    "less is left than on plain gray. What a unit needs is told for these examples: it may answer to other things for "
+    "other reasons."
 )
 
 
@@ -32,7 +33,7 @@ def patches(probe: Probe, album: Album) -> Section:
     figures = []
     for one in probe.examples:
         name = PurePosixPath(one.example.key).name
-        y0, x0, y1, x1 = box = half_seen(one.pixels, one.patch.box)
+        y0, x0, y1, x1 = box = half_seen(one.pixels, one.patch.box, one.field)
         height, width = y1 - y0, x1 - x0
         area = height * width / (one.pixels.shape[1] * one.pixels.shape[2])
         marked = outlined(one.pixels, box)
@@ -110,7 +111,7 @@ def changed(probe: Probe, album: Album) -> Section:
 
 def lead(probe: Probe) -> str:
     """What stands below the title: the verdict."""
-    return f"What its strongest examples excite it by: {probe.verdict}."
+    return f"In its strongest examples it answers to {probe.verdict}."
 
 
 def span(examples: Sequence[Probed], name: str) -> tuple[str, str]:

@@ -116,7 +116,7 @@ def patch(stage: Stage, card: Card, number: int, one: Probed) -> Figure:
     """The smallest patch of an example, enlarged."""
     image = from_tensor(enlarged(one.pixels, one.patch.box, card.subject.color))
     file = stage.put(f"patch-{number}.png", image)
-    y0, x0, y1, x1 = half_seen(one.pixels, one.patch.box)
+    y0, x0, y1, x1 = half_seen(one.pixels, one.patch.box, one.field)
     words = (f"patch of example {number}", f"{x1 - x0} x {y1 - y0} pixels keep {share(one.patch.kept)}")
     return stage.exhibit(file, image.size[::-1], f"the smallest patch of example {number}", words)
 
