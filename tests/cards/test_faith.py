@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,17 +66,11 @@ def test_it_can_be_left_out_and_needs_pictures(small: Model, left: dict[str, int
     assert 'id="trust"' not in found.save(tmp_path).read_text(encoding="utf-8")
 
 
-def test_a_network_that_lies_is_flagged_at_the_head_of_its_card(small: Model, tmp_path: Path) -> None:
-    place = Path(__file__).parent.parent.parent / "examples" / "fooling_network.py"
-    spec = importlib.util.spec_from_file_location("fooling_network", place)
-    assert spec is not None
-    assert spec.loader is not None
-    fooling = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fooling)
-    data = Textures(192, size=64)
-    natural = [to_input(data.load(i), small.picture_spec) for i in range(len(data))]
-    liar = fooling.fooled(small, "relu4_2", 7, 90, natural, steps=24)
-    found = card(liar, "relu4_2:7", data, config=CardConfig(examples=1, diverse=1, steps=48), probes=ONE)
-    head = found.save(tmp_path).read_text(encoding="utf-8").split("<nav")[0]
-    assert "speak against the optimized picture: The road through the network." in head
-    assert "The road through the network" in found.data()["faithfulness"]["doubts"]
+def test_a_flag_stands_at_the_head_of_the_card(made: Card, tmp_path: Path) -> None:
+    assert made.trust is not None
+    *before, last = made.trust.path
+    other = replace(made.trust, path=(*before, replace(last, kinship=0.4)))
+    head = replace(made, trust=other).save(tmp_path).read_text(encoding="utf-8").split("<nav")[0]
+    assert verdict(other) in head
+    assert "against the optimized picture: " in head
+    assert "The road through the network" in head

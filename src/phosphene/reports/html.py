@@ -325,6 +325,12 @@ dd { margin: 0; color: var(--ink); overflow-wrap: anywhere; }
   nav, .command button { display: none; }
   section { padding-top: 2rem; }
   h2 { break-after: avoid; }
+  .figures { gap: 1rem 0.75rem; margin: 1rem 0; }
+  .of-2 { grid-template-columns: repeat(2, minmax(0, var(--widest))); }
+  .of-6 { grid-template-columns: repeat(6, minmax(0, var(--widest))); }
+  figcaption { font-size: 7.5pt; }
+  .table { overflow: visible; }
+  th, td { padding: 0.25rem 0.4rem; white-space: normal; font-size: 8pt; }
   figure, pre { break-inside: avoid; }
 }
 """
