@@ -52,7 +52,7 @@ def test_the_page_and_the_json_say_what_the_study_says(made: Card, tmp_path: Pat
     told = json.loads((tmp_path / "card.json").read_text())["faithfulness"]
     assert told["verdict"] == verdict(made.trust)
     assert told["weakest"] == made.trust.weakest
-    assert told["doubts"] == [check.title for check in made.trust.checks() if check.doubt]
+    assert told["doubts"] == [check.name for check in made.trust.checks() if check.doubt]
     anchors = re.findall(r'<section id="([a-z-]+)"', text)
     assert anchors[anchors.index("changes") + 1 :][:2] == ["trust", "road"]
     assert text.count(verdict(made.trust)) == 2  # below the title, and in its section

@@ -74,7 +74,7 @@ def row(entry: Entry) -> str:
         f"<td>{escape(entry.alike)}</td>",
         f"<td>{escape(entry.likes)}</td>",
         f'<td class="says">{escape(entry.data["probe"]["verdict"])}</td>',
-        f"<td>{escape(entry.doubts)}</td>",
+        f'<td class="doubts">{escape(entry.doubts)}</td>',
     ]
     return (
         f'<tr><th scope="row" data-value="{entry.data["unit"]}"><a href="{url(entry.page)}">'
@@ -113,7 +113,9 @@ td, tbody th { vertical-align: middle; }
 thead th:nth-child(n + 6), td:nth-child(n + 6), thead th:nth-child(2) { text-align: left; }
 .thumbs { text-align: left; min-width: 13.5rem; }
 .thumbs img { display: inline-block; object-fit: cover; border-radius: 3px; margin-right: 4px; vertical-align: middle; }
-.says { text-align: left; white-space: normal; min-width: 16rem; }
+.says, .doubts { text-align: left; white-space: normal; }
+.says { min-width: 14rem; }
+.doubts { min-width: 8rem; }
 th button { all: unset; cursor: pointer; }
 th button:hover { text-decoration: underline; }
 th button:focus-visible { outline: 2px solid var(--link); outline-offset: 3px; }

@@ -11,6 +11,8 @@ from phosphene.cards.making import FORMAT, SCHEMA, Card
 from phosphene.cards.page import CARD_FILE, PAGE_FILE, STRIP_FILE
 from phosphene.jsondata import to_json
 
+DOUBTS = {"natural": "below natural pictures", "path": "another road", "family": "weakest below natural pictures"}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -55,7 +57,7 @@ class Entry:
     def doubts(self) -> str:
         """What speaks against its optimized picture, in a few words; "" where that was not asked."""
         found = self.data["faithfulness"]
-        return "" if found is None else ", ".join(found["doubts"]) or "none"
+        return "" if found is None else ", ".join(DOUBTS.get(name, name) for name in found["doubts"]) or "none"
 
 
 def finished(folder: Path, place: str, recipe: dict[str, Any]) -> Entry | None:

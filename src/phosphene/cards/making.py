@@ -158,7 +158,7 @@ class Card:
 
 def faithful(study: Trust) -> dict[str, Any]:
     """The verdict on optimized pictures, and the names of the questions that speak against them."""
-    return {"verdict": verdict(study), "doubts": [check.title for check in study.checks() if check.doubt]}
+    return {"verdict": verdict(study), "doubts": [check.name for check in study.checks() if check.doubt]}
 
 
 def spectrum(unit: Unit, count: int) -> dict[str, tuple[Shown, ...]]:

@@ -58,6 +58,8 @@ def verdict(kept: Mapping[str, float]) -> str:
         form = "a{} shape" if pieces <= LOST else "something{} in between a texture and a shape"
     if gray <= LOST:
         return form.format(" colored") + (", of any hue" if hue >= KEPT else "")
+    if math.isnan(pieces):
+        return form.format("") + color(gray, hue)
     return form.format("") + grain(blur, kept.get("high-passed", math.nan)) + color(gray, hue)
 
 

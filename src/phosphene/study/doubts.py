@@ -151,4 +151,5 @@ def verdict(study: Trust) -> str:
         return "Nothing could be asked of the optimized picture."
     if not doubts:
         return f"None of {len(asked)} questions speaks against the optimized picture."
-    return f"{len(doubts)} of {len(asked)} questions speak against the optimized picture: {'; '.join(doubts)}."
+    verb = "speaks" if len(doubts) == 1 else "speak"
+    return f"{len(doubts)} of {len(asked)} questions {verb} against the optimized picture: {'; '.join(doubts)}."
