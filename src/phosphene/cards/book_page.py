@@ -114,7 +114,8 @@ thead th:nth-child(n + 6), td:nth-child(n + 6), thead th:nth-child(2) { text-ali
 .thumbs { text-align: left; min-width: 13.5rem; }
 .thumbs img { display: inline-block; object-fit: cover; border-radius: 3px; margin-right: 4px; vertical-align: middle; }
 .says, .doubts { text-align: left; white-space: normal; }
-.says { min-width: 14rem; }
+.says { min-width: 13rem; }
+td, th { padding-inline: 0.55rem; }
 .doubts { min-width: 8rem; }
 th button { all: unset; cursor: pointer; }
 th button:hover { text-decoration: underline; }

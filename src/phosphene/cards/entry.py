@@ -11,7 +11,7 @@ from phosphene.cards.making import FORMAT, SCHEMA, Card
 from phosphene.cards.page import CARD_FILE, PAGE_FILE, STRIP_FILE
 from phosphene.jsondata import to_json
 
-DOUBTS = {"natural": "below natural pictures", "path": "another road", "family": "weakest below natural pictures"}
+DOUBTS = {"natural": "below nature", "path": "another road", "family": "weakest below nature"}
 
 
 @dataclass(frozen=True)

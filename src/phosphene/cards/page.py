@@ -185,8 +185,9 @@ def safe_id(name: str) -> str:
 def example(one: Shown, album: Album) -> Figure:
     """An example with what is seen of it and where."""
     name = PurePosixPath(one.example.key).name
-    at = "" if one.example.position is None else f" at {one.example.position[0]},{one.example.position[1]}"
     silent = one.warm is None  # it responds nowhere, so no place is its strongest
+    place = None if silent else one.example.position
+    at = "" if place is None else f" at {place[0]},{place[1]}"
     seen = cut(one.pixels, one.field) if one.part and not silent else None
     warm = lit(one.pixels, one.warm) if one.warm is not None else None
     return album.picture(
