@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from phosphene.audio.sound import Sound as Sound
     from phosphene.audio.style import sound_style_transfer as sound_style_transfer
     from phosphene.audio.texture import sound_texture as sound_texture
+    from phosphene.cards.book import book as book
     from phosphene.cards.config import CardConfig as CardConfig
     from phosphene.cards.config import ProbeConfig as ProbeConfig
     from phosphene.cards.making import Card as Card
@@ -122,6 +123,7 @@ if TYPE_CHECKING:
 
 # where each public name lives
 _HOME = {
+    "cards.book": ("book",),
     "cards.config": ("CardConfig", "ProbeConfig"),
     "cards.making": ("Card", "card"),
     "cards.probe": ("Probe", "probe"),

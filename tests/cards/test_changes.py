@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from phosphene.cards.changes import (
     gray,
     high_passed,
     luminance,
+    mirrored,
     shuffled,
     turned,
     turned_hue,
@@ -76,10 +79,12 @@ def test_a_mask_is_soft_outside_its_box_only() -> None:
 
 
 def test_four_turns_and_two_mirrors_are_none(picture: Tensor) -> None:
+    scene = replace(SCENE, patch=(0, 0, picture.shape[1], picture.shape[2]))
     made = picture
     for _ in range(4):
-        made = turned(made, SCENE)
+        made = turned(made, scene)
     assert torch.equal(made, picture)
+    assert torch.equal(mirrored(mirrored(picture, scene), scene), picture)
     wide = picture[:, :32]
     assert turned(wide, SCENE).shape == wide.shape
 

@@ -1,4 +1,4 @@
-"""A card: numbers that a stranger measures, a page that needs nothing but itself, a book that lists them."""
+"""A card: numbers that a stranger measures, and a page that needs nothing but itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 
-from phosphene.cards.book import write_book
 from phosphene.cards.config import CardConfig, ProbeConfig
 from phosphene.cards.making import Card, card
 from phosphene.cards.page import write_card
@@ -68,7 +67,18 @@ def test_the_page_tells_all_parts_and_takes_those_of_other_reports(made: Card, t
     text = write_card(made, tmp_path, more=[other]).read_text(encoding="utf-8")
     anchors = re.findall(r'<section id="([a-z-]+)"', text)
     examples = ["maximum", "slightly-positive", "slightly-negative", "minimum"]
-    assert anchors == ["pictures", *examples, "cause", "patch", "changes", "faithful", "related", "scores"]
+    assert anchors == [
+        "pictures",
+        *examples,
+        "cause",
+        "patch",
+        "changes",
+        "trust",
+        "road",
+        "faithful",
+        "related",
+        "scores",
+    ]
 
 
 def test_the_sentence_and_the_numbers_agree(made: Card) -> None:
@@ -104,13 +114,6 @@ def test_a_unit_that_never_responds_has_a_card_that_says_so(tmp_path: Path) -> N
     assert found.data()["probe"]["changes"]["gray"]["kept"] is None
     json.dumps(found.data(), allow_nan=False)
     found.save(tmp_path)
-
-
-def test_a_book_lists_its_cards_with_links(made: Card, tmp_path: Path) -> None:
-    text = write_book([(made, "conv4_2-9/index.html")], tmp_path).read_text(encoding="utf-8")
-    assert '<a href="conv4_2-9/index.html">' in text
-    assert "aria-sort" in text
-    assert "http" not in re.sub(r'data:[^"]+', "", text)
 
 
 def test_it_shows_itself_in_a_notebook(made: Card) -> None:

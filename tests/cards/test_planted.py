@@ -28,7 +28,21 @@ def test_the_sentence_names_the_cause(plant: Any, probes: list[Probe]) -> None:
 def test_direction_matters_to_stripes_and_to_neither_color_nor_cross(plant: Any, probes: list[Probe]) -> None:
     assert "Its direction matters" in probes[plant.STRIPES].sentence
     for unit in (plant.COLOR, plant.SHAPE):
-        assert "Its direction does not matter: 100% when turned." in probes[unit].sentence
+        assert probes[unit].kept("turned") == pytest.approx(1, abs=0.03)
+        assert "Its direction does not matter: " in probes[unit].sentence
+
+
+def test_direction_is_that_of_the_patch_and_not_of_what_else_is_in_the_picture(
+    planted: Model, plant: Any, drawn: Any
+) -> None:
+    def crossed(picture: Any, y: int, x: int) -> Any:
+        """Upright stripes, and beside them level ones, which become upright when the picture is turned."""
+        picture = plant.with_stripes(picture, 2, 2, 28)
+        return plant.with_stripes(picture.transpose(1, 0, 2), 34, 34, 28).transpose(1, 0, 2)
+
+    found = probe(planted, f"{plant.LAYER}:{plant.STRIPES}", drawn("crossed", [crossed]), config=THREE)
+    assert found.kept("turned") < 0.1
+    assert "Its direction matters" in found.sentence
 
 
 def test_the_smallest_patch_lies_on_what_was_planted(plant: Any, probes: list[Probe]) -> None:

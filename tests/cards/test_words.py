@@ -27,6 +27,7 @@ FORM = {"gray": 1.0, "hue turned": 1.0, "blurred": 0.5, "high-passed": 0.5}
         ({**FORM, "pieces shuffled": 0.1}, "a shape, whatever its color"),
         ({**FORM, "gray": 0.5, "pieces shuffled": 0.1}, "a shape, whose color matters in part"),
         ({**FORM, "pieces shuffled": 0.5}, "something in between a texture and a shape, whatever its color"),
+        ({**FORM, "pieces shuffled": math.nan}, "a detail of a few pixels, whatever its color"),
         ({"blurred": 0.1, "high-passed": 0.9, "pieces shuffled": 0.9}, "a texture, not a shape, of fine detail"),
     ],
 )
@@ -44,5 +45,5 @@ def test_what_is_not_known_is_not_said() -> None:
 def test_a_share_is_told_as_it_is() -> None:
     told = sentence({**FORM, "gray": 1.157, "pieces shuffled": 0.9, "turned": 0.044, "patch removed": 0.9})
     assert told.startswith("Keeps 116% when gray, ")
-    assert "Its direction matters: 4% when turned." in told
+    assert "Its direction matters: the patch keeps 4% when turned." in told
     assert "90% without it, from elsewhere in the picture." in told

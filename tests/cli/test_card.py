@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +54,30 @@ def test_a_card_of_an_index_and_a_book_of_several(phosphene: Command, workplace:
     assert (book.code, book.json["book"]) == (0, "book/index.html")
     assert [one["path"] for one in book.json["results"]] == [f"book/conv3_1-{unit}/index.html" for unit in (7, 8)]
     assert book.json["results"][0]["examples"] == ran.json["results"][0]["examples"]
+
+
+def test_an_interrupted_book_is_a_page_of_what_is_done_and_goes_on(
+    process: Callable[..., subprocess.Popen[str]], phosphene: Command, workplace: Path, scanned: Path
+) -> None:
+    shutil.copytree(scanned, "index")
+    words = ("card", "conv3_1:0..7", "--index", "index", *DATA, *QUICK, "--abreast", "1", "--out", "book")
+    running = process(*words)
+    cover = Path("book/index.html")  # written after each card
+    while not cover.exists() and running.poll() is None:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate()
+    assert running.returncode == 130, errors
+    assert "the same command goes on from there" in errors
+    done = {place.parent.name for place in Path("book").glob("*/card.json")}
+    listed = set(re.findall(r'<a href="([^"/]+)/index.html">', cover.read_text(encoding="utf-8")))
+    assert "conv3_1-0" in listed
+    assert len(done - listed) <= 1  # a card that was written and not yet listed
+    assert listed <= done
+    assert len(done) < 8
+    ran = phosphene(*words, "--json", "--quiet")
+    assert (ran.code, len(ran.json["results"])) == (0, 8)
+    assert "8 of 8 cards are done already" in phosphene(*words).err
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_a_unit_that_says_the_same_of_all_pictures_is_not_judged(textures: Textu
     assert found.picture.status == "degenerate"
     assert found.another_road is None
     assert [check.doubt for check in found.checks()] == [None, None, None]
-    assert verdict(found) == "Nothing could be asked of this picture."
+    assert verdict(found) == "Nothing could be asked of the optimized picture."
 
 
 # --- other networks ---

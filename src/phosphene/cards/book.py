@@ -1,162 +1,126 @@
-"""A book of cards: one page that lists many units, sorts by any column and searches, with a link to each card."""
+"""A book of cards: many units, a folder for each card, and a page that lists those that are done.
+
+    ph.book(model, "features.12:0..63", "photographs", "out/book", index="out/scan")
+
+A card is written when it is made, and the page of the book after it. A card that an earlier run finished with the same
+recipe (`identity.py`) is kept, so a book that was interrupted goes on, and one that is done is done.
+"""
 
 from __future__ import annotations
 
-import base64
-import math
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from phosphene.cards.making import Card
-from phosphene.cards.sight import fitted
-from phosphene.files import atomic_write
-from phosphene.media import encode_picture
-from phosphene.reports.html import STYLE, url
-
-THUMB = 96  # pixels of a picture's longer side
-THUMBS = 3  # examples of each unit
-HEADER = (("unit", "number"), ("pictures", ""), ("highest", "number"), ("mean", "number"), ("silent", "number"),
-          ("most alike", "text"), ("class", "text"), ("excited by", "text"))  # fmt: skip
-
-
-def write_book(cards: Sequence[tuple[Card, str]], folder: str | Path) -> Path:
-    """Write FOLDER/index.html of cards, each with the place of its page below the folder; returns it."""
-    return atomic_write(Path(folder) / "index.html", book(cards).encode())
-
-
-def book(cards: Sequence[tuple[Card, str]]) -> str:
-    """The page as text."""
-    first = cards[0][0].subject
-    layers = ", ".join(dict.fromkeys(one.subject.eye.layer for one, _ in cards))
-    title = f"{layers} of {first.eye.model.name}"
-    heads = "".join(
-        f'<th scope="col" data-kind="{kind}">{name}</th>' if kind else f'<th scope="col">{name}</th>'
-        for name, kind in HEADER
-    )
-    rows = "\n".join(map(row, cards))
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(title)}</title>
-<style>{STYLE}{BOOK_STYLE}</style>
-</head>
-<body>
-<header>
-<h1>{escape(title)}</h1>
-<p>{len(cards)} units. A card opens by its number. Click a heading to sort, type to search.</p>
-<p id="tools" hidden><label>Search <input id="search" type="search" autocomplete="off"></label>
-<span id="count" role="status"></span></p>
-</header>
-<main>
-<div class="table" tabindex="0"><table>
-<thead><tr>{heads}</tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table></div>
-</main>
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
+from phosphene.cards.ask import files
+from phosphene.cards.book_page import write_book
+from phosphene.cards.config import CardConfig, ProbeConfig
+from phosphene.cards.entry import Entry, finished
+from phosphene.cards.identity import identity
+from phosphene.cards.making import Card, cards_of, needed
+from phosphene.cards.subject import Unit, refuse_book, units
+from phosphene.examples.index import Index
+from phosphene.examples.scan import Scanned
+from phosphene.features.events import Notice, Progress
+from phosphene.files import safe_name
+from phosphene.models import Model
+from phosphene.recipe import RenderConfig, RunConfig
 
 
-def row(entry: tuple[Card, str]) -> str:
-    """A unit as a row."""
-    card, place = entry
-    facts, near = card.statistics, card.relations.similar
-    likes = facts.best_class or next((one.name for one in card.relations.outputs), "")
-    name = escape(card.name)
-    highest = card.spectrum["maximum"][0].example.score
-    cells = [
-        number(highest),
-        number(facts.mean),
-        number(100 * facts.zeros, "%"),
-        f"<td>{escape(near[0].name) if near else ''}</td>",
-        f"<td>{escape(likes) if highest > 0 else ''}</td>",
-        f'<td class="says">{escape(card.probe.verdict)}</td>',
-    ]
-    return (
-        f'<tr><th scope="row" data-value="{card.subject.eye.unit}"><a href="{url(place)}">{name}</a></th>'
-        f'<td class="thumbs">{thumbs(card)}</td>{"".join(cells)}</tr>'
-    )
+class Bookmaking:
+    """The cards of LAYER:0..63 as a stream, written as they are made; iterate once.
+
+    entries: the cards that are done, in the order of their units, those of earlier runs among them. kept: how many of
+    them were found. page: of the book; there once a card is done.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        target: str,
+        data: Any,
+        folder: str | Path,
+        *,
+        index: Index | str | Path | None = None,
+        ask: Sequence[str | Path] = (),
+        config: CardConfig = CardConfig(),
+        probes: ProbeConfig = ProbeConfig(),
+        render: RenderConfig = RenderConfig(),
+        run: RunConfig = RunConfig(),
+        seed: int = 0,
+    ) -> None:
+        refuse_book(model, target)
+        self.model, self.target, self.data, self.index = model, target, data, index
+        self.folder, self.asked = Path(folder), files(ask)
+        self.config, self.probes, self.run, self.seed = config, probes, run, seed
+        self.render = replace(render, seed=seed)
+        self.page = self.folder / "index.html"
+        self.entries: list[Entry] = []
+        self.kept = 0
+
+    def __iter__(self) -> Iterator[Scanned | Progress | Notice | Card]:
+        found = yield from units(
+            self.model, self.target, self.data, index=self.index, examples=needed(self.config, self.probes),
+            limit=self.probes.limit, seed=self.seed, device=self.run.device,
+        )  # fmt: skip
+        done = {place: entry for place, entry in self._finished(found) if entry is not None}
+        self._write(found, done)
+        self.kept = len(done)
+        if done:
+            yield Notice(f"{self.kept} of {len(found)} cards are done already")
+        rest = [unit for unit in found if place_of(unit) not in done]
+        for event in cards_of(
+            rest, asked=self.asked, config=self.config, probes=self.probes, render=self.render, run=self.run,
+            seed=self.seed,
+        ):  # fmt: skip
+            if isinstance(event, Card):
+                place = place_of(event.subject)
+                event.save(self.folder / place)
+                done[place] = Entry.of(event, place)
+                self._write(found, done)
+            yield event
+
+    def _finished(self, found: Sequence[Unit]) -> Iterator[tuple[str, Entry | None]]:
+        for unit in found:
+            recipe = identity(
+                unit, asked=self.asked, config=self.config, probes=self.probes, render=self.render, run=self.run
+            )
+            yield place_of(unit), finished(self.folder, place_of(unit), recipe)
+
+    def _write(self, found: Sequence[Unit], done: dict[str, Entry]) -> None:
+        self.entries = [done[place] for place in map(place_of, found) if place in done]
+        if self.entries:
+            write_book(self.entries, self.folder)
 
 
-def number(value: float, unit: str = "") -> str:
-    """A cell that sorts by its number."""
-    return f'<td data-value="{value}">{value:.4g}{unit}</td>' if math.isfinite(value) else '<td data-value="-inf"></td>'
+def place_of(unit: Unit) -> str:
+    """The folder of a unit's card in its book."""
+    return safe_name(unit.target)
 
 
-def thumbs(card: Card) -> str:
-    """The optimized picture, where there is one, and the strongest examples."""
-    made = [(f"optimized for {card.name}", one.pixels) for one in card.pictures.get("positive", ())]
-    made += [(one.example.key, one.pixels) for one in card.spectrum["maximum"][:THUMBS]]
-    return "".join(
-        f'<img alt="{escape(alt)}" width="{THUMB // 2}" height="{THUMB // 2}" src="data:image/jpeg;base64,'
-        f'{base64.b64encode(encode_picture(fitted(pixels, THUMB), "JPEG")).decode()}">'
-        for alt, pixels in made
-    )
+def book(
+    model: Model,
+    target: str,
+    data: Any,
+    out: str | Path,
+    *,
+    index: Index | str | Path | None = None,
+    ask: Sequence[str | Path] = (),
+    config: CardConfig = CardConfig(),
+    probes: ProbeConfig = ProbeConfig(),
+    render: RenderConfig = RenderConfig(),
+    run: RunConfig = RunConfig(),
+    seed: int = 0,
+) -> Path:
+    """Many units from every side: a folder for each card in `out`, and a page that lists them; returns that page.
 
-
-BOOK_STYLE = """
-body { max-width: 84rem; }
-#tools input {
-  font: inherit; padding: 0.4rem 0.6rem; border: 1px solid var(--line); border-radius: 5px; width: min(24rem, 100%);
-  background: var(--raised); color: var(--ink);
-}
-#tools label { display: block; font-size: 0.875rem; color: var(--faint); }
-#count { font-size: 0.875rem; color: var(--faint); }
-td, tbody th { vertical-align: middle; }
-thead th:nth-child(2), thead th:last-child { text-align: left; }
-.thumbs { text-align: left; min-width: 13.5rem; }
-.thumbs img { display: inline-block; object-fit: cover; border-radius: 3px; margin-right: 4px; vertical-align: middle; }
-.says { text-align: left; white-space: normal; min-width: 16rem; }
-th button { all: unset; cursor: pointer; }
-th button:hover { text-decoration: underline; }
-th button:focus-visible { outline: 2px solid var(--link); outline-offset: 3px; }
-th[aria-sort=ascending] button::after { content: " \\2191"; }
-th[aria-sort=descending] button::after { content: " \\2193"; }
-@media print { #tools { display: none; } }
-"""
-
-SCRIPT = """
-const body = document.querySelector("tbody"), rows = [...body.rows], search = document.getElementById("search");
-document.getElementById("tools").hidden = false;
-search.addEventListener("input", () => {
-  const words = search.value.toLowerCase().split(/\\s+/).filter(Boolean);
-  let left = 0;
-  for (const row of rows) {
-    const alts = [...row.querySelectorAll("img")].map((one) => one.alt);
-    const text = [row.textContent, ...alts].join(" ").toLowerCase();
-    row.hidden = !words.every((word) => text.includes(word));
-    left += !row.hidden;
-  }
-  document.getElementById("count").textContent = words.length ? `${left} of ${rows.length} units` : "";
-});
-for (const [at, head] of [...document.querySelectorAll("thead th")].entries()) {
-  if (!head.dataset.kind) continue;
-  const button = document.createElement("button");
-  button.textContent = head.textContent;
-  head.replaceChildren(button);
-  button.addEventListener("click", () => {
-    const down = head.getAttribute("aria-sort") !== "descending" && head.dataset.kind === "number";
-    const up = head.getAttribute("aria-sort") === "ascending";
-    const sign = head.dataset.kind === "number" ? (down ? -1 : 1) : (up ? -1 : 1);
-    for (const other of document.querySelectorAll("thead th")) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
-    const value = (row) => {
-      const cell = row.cells[at];
-      return head.dataset.kind === "number" ? Number(cell.dataset.value) : cell.textContent;
-    };
-    rows.sort((a, b) => {
-      const x = value(a), y = value(b);
-      return sign * (typeof x === "number" ? x - y : x.localeCompare(y));
-    });
-    body.append(...rows);
-  });
-}
-"""
+    target: LAYER:0..63. The rest is as for `card`. Cards that are there already with the same recipe are kept.
+    Raises UsageError for units, data and files that are not there, IndexFileError for an index of another network.
+    """
+    work = Bookmaking(
+        model, target, data, out, index=index, ask=ask, config=config, probes=probes, render=render, run=run, seed=seed
+    )  # fmt: skip
+    for _ in work:
+        pass
+    return work.page

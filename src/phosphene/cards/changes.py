@@ -29,6 +29,7 @@ BLUR = 0.1  # of the patch's side: the deviation of the Gaussian
 SHARPEST = 1.0  # pixels, the least deviation
 REACH = 3  # deviations that a kernel extends
 COLORS = 3
+PATCH_ALONE, PIECES_SHUFFLED = "patch alone", "pieces shuffled"  # changes that others are measured by
 
 
 @dataclass(frozen=True)
@@ -44,24 +45,41 @@ class Scene:
 
     @property
     def side(self) -> float:
-        """Of the patch, in pixels: that of a square of its area."""
-        y0, x0, y1, x1 = self.patch
-        return math.sqrt((y1 - y0) * (x1 - x0))
+        """Of the patch, in pixels."""
+        return side(self.patch)
+
+    @property
+    def piece(self) -> int:
+        """The side of the pieces that are shuffled, in pixels."""
+        return max(LEAST_PIECE, round(self.side / PIECES))
+
+    def cuts(self, seen: Box) -> bool:
+        """Whether the pieces are small enough to take a patch apart of which `seen` is what the unit sees."""
+        return self.piece <= side(seen) / 2
 
 
 @dataclass(frozen=True)
 class Change:
-    """name: of the change; keeps, destroys: what it leaves and what it takes. make: (c, h, w) -> (c, h, w)."""
+    """name: of the change; keeps, destroys: what it leaves and what it takes. make: (c, h, w) -> (c, h, w).
+    colored: of pictures in color only. of_patch: of the patch alone, whose score it is compared with: the rest of a
+    picture, turned, has its own edges in every direction."""
 
     name: str
     keeps: str
     destroys: str
     make: Callable[[Tensor, Any], Tensor]
     colored: bool = False
+    of_patch: bool = False
 
     def serves(self, channels: int) -> bool:
         """Whether it means anything for pictures of so many channels."""
         return channels == COLORS or not self.colored
+
+
+def side(box: Box) -> float:
+    """The side of a square of the area of a box, in pixels."""
+    y0, x0, y1, x1 = box
+    return math.sqrt((y1 - y0) * (x1 - x0))
 
 
 def gray(picture: Tensor, scene: Scene) -> Tensor:
@@ -90,7 +108,7 @@ def shuffled(picture: Tensor, scene: Scene) -> Tensor:
 
     So what was together stays near, but no longer in its place. A border without room for a square stays.
     """
-    size = max(LEAST_PIECE, round(scene.side / PIECES))
+    size = scene.piece
     square, (y0, x0, y1, x1) = PIECES * size, scene.patch
     draw = np.random.Generator(np.random.Philox(key=key(scene.seed, scene.key, "shuffle")))
     out = picture.clone()
@@ -104,9 +122,15 @@ def shuffled(picture: Tensor, scene: Scene) -> Tensor:
     return out
 
 
+def mirrored(picture: Tensor, scene: Scene) -> Tensor:
+    """The patch alone, with left and right exchanged."""
+    return alone(picture, scene.patch, scene.color).flip(2)
+
+
 def turned(picture: Tensor, scene: Scene) -> Tensor:
-    """A quarter turn; half a turn where height and width differ."""
-    return picture.rot90(1 if picture.shape[1] == picture.shape[2] else 2, (1, 2))
+    """The patch alone after a quarter turn; half a turn where height and width of the picture differ."""
+    cut = alone(picture, scene.patch, scene.color)
+    return cut.rot90(1 if picture.shape[1] == picture.shape[2] else 2, (1, 2))
 
 
 CHANGES = (
@@ -114,11 +138,11 @@ CHANGES = (
     Change("hue turned", "shapes, textures, how colored it is", "which color", turned_hue, colored=True),
     Change("blurred", "color areas, coarse shapes", "fine detail", blurred),
     Change("high-passed", "fine detail, edges", "color areas, shading", high_passed),
-    Change("pieces shuffled", "color, texture", "shape, arrangement", shuffled),
-    Change("patch alone", "the smallest patch", "all around it", lambda x, at: alone(x, at.patch, at.color)),
+    Change(PIECES_SHUFFLED, "color, texture", "shape, arrangement", shuffled),
+    Change(PATCH_ALONE, "the smallest patch", "all around it", lambda x, at: alone(x, at.patch, at.color)),
     Change("patch removed", "all around the patch", "the smallest patch", lambda x, at: without(x, at.patch, at.color)),
-    Change("mirrored", "everything but left and right", "handedness", lambda x, at: x.flip(2)),
-    Change("turned", "everything but direction", "upright and level", turned),
+    Change("mirrored", "the patch but for left and right", "handedness", mirrored, of_patch=True),
+    Change("turned", "the patch but for direction", "upright and level", turned, of_patch=True),
 )
 
 

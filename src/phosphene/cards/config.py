@@ -42,10 +42,14 @@ class CardConfig:
     """Steps of gradient ascent of each optimized picture; 0 leaves all of them out."""
     similar: int = 6
     """Units of the same layer that respond most alike."""
+    faithfulness: bool = True
+    """Ask whether the optimized pictures can be trusted."""
+    abreast: int = 4
+    """Units of a book whose pictures are optimized in the same batches."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.examples <= MOST_ABREAST:
             raise UsageError(f"examples is 1 to {MOST_ABREAST} in a row, got {self.examples}")
-        for name, least in (("diverse", 1), ("steps", 0), ("similar", 1)):
+        for name, least in (("diverse", 1), ("steps", 0), ("similar", 1), ("abreast", 1)):
             if getattr(self, name) < least:
                 raise UsageError(f"{name} must be at least {least}, got {getattr(self, name)}")

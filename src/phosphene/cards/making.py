@@ -23,6 +23,8 @@ from torch import Tensor
 
 from phosphene.cards.ask import files
 from phosphene.cards.config import CardConfig, ProbeConfig
+from phosphene.cards.faith import trust
+from phosphene.cards.identity import identity
 from phosphene.cards.probe import Probe, finite, probe_unit
 from phosphene.cards.relations import Relations, relations
 from phosphene.cards.sight import heat
@@ -39,8 +41,10 @@ from phosphene.features.picture import Picture
 from phosphene.features.render import Rendering, quietly
 from phosphene.models import AudioSpec, Model
 from phosphene.models.receptive import Box
-from phosphene.objectives import parse
+from phosphene.objectives import Objective, parse
 from phosphene.recipe import DiversityConfig, RenderConfig, RunConfig
+from phosphene.study.doubts import verdict
+from phosphene.study.trust import Trust
 
 FORMAT, SCHEMA = "phosphene card", 1
 
@@ -68,7 +72,8 @@ class Shown:
 @dataclass(frozen=True)
 class Card:
     """A unit from every side. pictures: optimized ones, {"positive", "negative", "diverse"}: a sequence each.
-    spectrum: {"maximum", ...}: examples. It saves itself as a page, and shows itself in a notebook."""
+    spectrum: {"maximum", ...}: examples. trust: whether the pictures can be trusted; None where that was not asked.
+    recipe: all that the card depends on, as JSON. It saves itself as a page, and shows itself in a notebook."""
 
     subject: Unit = field(repr=False, compare=False)
     statistics: UnitStatistics
@@ -76,6 +81,8 @@ class Card:
     spectrum: dict[str, tuple[Shown, ...]]
     probe: Probe
     relations: Relations
+    trust: Trust | None = None
+    recipe: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -105,6 +112,7 @@ class Card:
             "examples": {name: [one.data() for one in row] for name, row in self.spectrum.items()},
             "probe": self.probe.data(),
             "relations": asdict(self.relations),
+            "faithfulness": None if self.trust is None else {**faithful(self.trust), **self.trust.data()},
             "pictures": {
                 kind: [
                     {
@@ -118,6 +126,7 @@ class Card:
                 ]
                 for kind, made in self.pictures.items()
             },
+            "recipe": self.recipe,
         }
 
     def sheet(self) -> Image.Image:
@@ -146,6 +155,11 @@ class Card:
         return f'<p>{text}</p><img style="max-width:100%" src="data:image/png;base64,{image}" alt="{text}">'
 
 
+def faithful(study: Trust) -> dict[str, Any]:
+    """The verdict on optimized pictures, and the names of the questions that speak against them."""
+    return {"verdict": verdict(study), "doubts": [check.name for check in study.checks() if check.doubt]}
+
+
 def spectrum(unit: Unit, count: int) -> dict[str, tuple[Shown, ...]]:
     """The examples of a unit from its highest to its lowest, with what it sees of each."""
     rows = unit.index.spectrum(unit.eye.layer, unit.eye.unit, k=count)
@@ -162,23 +176,28 @@ def spectrum(unit: Unit, count: int) -> dict[str, tuple[Shown, ...]]:
 
 
 def optimized(
-    unit: Unit, config: CardConfig, render: RenderConfig, run: RunConfig
-) -> Generator[Progress | Notice, None, dict[str, tuple[Picture, ...]]]:
-    """The picture of a unit, the one that lowers it, and several that differ."""
+    group: Sequence[Unit], config: CardConfig, render: RenderConfig, run: RunConfig
+) -> Generator[Progress | Notice, None, list[dict[str, tuple[Picture, ...]]]]:
+    """Of each unit its picture, the one that lowers it, and several that differ: all units in the same batches."""
     if not config.steps:
-        return {}
-    model, settings = unit.eye.model, replace(render, steps=config.steps)
-    targets: list[Any] = [parse(unit.target), parse(f"-{unit.target}")]
+        return [{} for _ in group]
+    model, settings = group[0].eye.model, replace(render, steps=config.steps)
+    names = [unit.target for unit in group]
+    targets: list[str | Objective] = [parse(sign + name) for sign in ("", "-") for name in names]
     if config.diverse > 1:
         wanted = DiversityConfig(config.diverse, DiversityConfig.diversity_weight)
-        targets += diversify(model, unit.target, wanted, settings, quietly(model, run, None))
+        targets += diversify(model, names, wanted, settings, quietly(model, run, None))
     rendering = Rendering(model, targets, settings, replace(run, checkpoint_every=0))
     for event in rendering:
         if isinstance(event, Progress | Notice):
             yield event
-    made = rendering.sheet().pictures
-    found = {"positive": made[:1], "negative": made[1:2], "diverse": made[2:]}
-    return {kind: row for kind, row in found.items() if row}
+    made, count, many = rendering.sheet().pictures, len(group), config.diverse if config.diverse > 1 else 0
+    found = []
+    for i in range(count):
+        first = 2 * count + i * many
+        rows = {"positive": made[i : i + 1], "negative": made[count + i : count + i + 1]}
+        found.append({**rows, "diverse": made[first : first + many]} if many else rows)
+    return found
 
 
 def carding(
@@ -212,19 +231,47 @@ def carding(
         )
         return
     asked = files(ask)
-    most = max(config.examples, probes.probed)
     found = yield from units(
-        model, target, data, index=index, examples=most, limit=probes.limit, seed=seed, device=run.device
-    )
+        model, target, data, index=index, examples=needed(config, probes), limit=probes.limit, seed=seed,
+        device=run.device,
+    )  # fmt: skip
+    yield from cards_of(found, asked=asked, config=config, probes=probes, render=render, run=run, seed=seed)
+
+
+def needed(config: CardConfig, probes: ProbeConfig) -> int:
+    """How many examples at each end a card asks of an index."""
+    return max(config.examples, probes.probed)
+
+
+def cards_of(
+    found: Sequence[Unit],
+    *,
+    asked: Sequence[tuple[str, Path]],
+    config: CardConfig,
+    probes: ProbeConfig,
+    render: RenderConfig,
+    run: RunConfig,
+    seed: int,
+) -> Generator[Progress | Notice | Card, None, None]:
+    """The cards of units whose examples are known. asked: (name, file) of hypotheses."""
     settings = replace(render, seed=seed)
-    for unit in found:
-        yield Notice(f"{unit.target}: examples and probes")
-        probe = probe_unit(unit, probes, asked=asked, seed=seed)
-        rows = spectrum(unit, config.examples)
-        yield Notice(f"{unit.target}: optimized pictures")
-        pictures = yield from optimized(unit, config, settings, run)
-        facts = unit.index.statistics(unit.eye.layer, unit.eye.unit)
-        yield Card(unit, facts, pictures, rows, probe, relations(unit, similar=config.similar))
+    for first in range(0, len(found), config.abreast):
+        group = found[first : first + config.abreast]
+        if config.steps:
+            yield Notice(f"{', '.join(unit.target for unit in group)}: optimized pictures")
+        pictures = yield from optimized(group, config, settings, run)
+        for unit, made in zip(group, pictures, strict=True):
+            yield Notice(f"{unit.target}: examples and probes")
+            yield Card(
+                unit,
+                unit.index.statistics(unit.eye.layer, unit.eye.unit),
+                made,
+                spectrum(unit, config.examples),
+                probe_unit(unit, probes, asked=asked, seed=seed),
+                relations(unit, similar=config.similar),
+                trust(unit, made, run=run, seed=seed) if config.faithfulness else None,
+                identity(unit, asked=asked, config=config, probes=probes, render=settings, run=run),
+            )
 
 
 def card(

@@ -1,7 +1,8 @@
 """The page of a card: one file that holds its pictures, with plain words on what each part can and cannot tell.
 
 index.html  the page              sheet.png   optimized pictures and examples on one sheet
-card.json   the same in numbers   *.png       the optimized pictures, each with its recipe
+card.json   the same in numbers   strip.jpg   a few of them in a row, for a book
+*.png       the optimized pictures, each with its recipe
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from phosphene.cards.album import Album
+from phosphene.cards.faith_page import sections as trust_sections
 from phosphene.cards.making import Card, Shown
 from phosphene.cards.probe_page import lead
 from phosphene.cards.probe_page import sections as probe_sections
 from phosphene.cards.relations import Relation
 from phosphene.cards.sight import composed, cut, lit
+from phosphene.cards.strip import strip
 from phosphene.examples.sheet import ROWS
 from phosphene.features.picture import Picture
 from phosphene.files import atomic_write, safe_name
@@ -27,8 +30,10 @@ from phosphene.reports import Figure, Page, Section, Table
 from phosphene.reports.chart import Line, Mark, bars, lines
 from phosphene.reports.embed import embedded
 from phosphene.reports.html import html
+from phosphene.study.doubts import verdict
 from phosphene.version import version
 
+PAGE_FILE, CARD_FILE, STRIP_FILE = "index.html", "card.json", "strip.jpg"
 BINS = 32  # of the histogram
 WIDTH, HEIGHT = 480, 240  # pixels of the histogram
 BAR_WIDTH = 480  # pixels of the charts that stand two abreast
@@ -38,6 +43,9 @@ KINDS = {
     "diverse": "raises it, and differs from the others",
 }
 FLOOR = "A rectified unit ends at 0, so the picture that lowers it is one of many: anything that leaves it silent."
+MEAN = (
+    " The score is the largest response, as with the examples; the mean is over the picture, and it is what was raised."
+)
 WORDS = {
     "maximum": "The strongest of all pictures.",
     "slightly positive": "Around the upper quarter of the scores.",
@@ -57,8 +65,11 @@ def write_card(card: Card, folder: str | Path, *, more: Sequence[Section] = ()) 
             picture.save(place / picture_name(card, kind, number))
     text = embedded(html(page(card, album, more)), album.files)
     atomic_write(place / "sheet.png", png_bytes(card.sheet()))
-    atomic_write(place / "card.json", (json.dumps(card.data(), ensure_ascii=False, indent=1) + "\n").encode())
-    return atomic_write(place / "index.html", text.encode())
+    atomic_write(place / STRIP_FILE, strip(card))
+    file = atomic_write(place / PAGE_FILE, text.encode())
+    # the last one: where it is, the card is whole
+    atomic_write(place / CARD_FILE, (json.dumps(card.data(), ensure_ascii=False, indent=1) + "\n").encode())
+    return file
 
 
 def picture_name(card: Card, kind: str, number: int = 0) -> str:
@@ -74,6 +85,7 @@ def page(card: Card, album: Album, more: Sequence[Section] = ()) -> Page:
         *([pictures(card, album)] if card.pictures else []),
         *[row(card, name, word, album) for word, name in ROWS],
         *probe_sections(card.probe, album),
+        *(trust_sections(card.trust, album, mapped=mapped(card)) if card.trust is not None else ()),
         *more,
         related(card, album),
         scores(card, album),
@@ -90,7 +102,12 @@ def page(card: Card, album: Album, more: Sequence[Section] = ()) -> Page:
     footer = (
         "`card.json` holds the numbers: key, score and position of every example, as the plain network has them.",
     )
-    return Page(f"{card.name} of {network}", (lead(card.probe),), tuple(sections), facts, footer)
+    return Page(f"{card.name} of {network}", told(card), tuple(sections), facts, footer)
+
+
+def told(card: Card) -> tuple[str, ...]:
+    """What stands below the title: what excites the unit, and whether its optimized pictures can be trusted."""
+    return (lead(card.probe), *([verdict(card.trust)] if card.trust is not None else []))
 
 
 def sees(card: Card) -> str:
@@ -109,8 +126,7 @@ def pictures(card: Card, album: Album) -> Section:
             "Each began as faint noise and was changed until the unit answered as strongly as it could, or as weakly. "
             "No photograph is involved, so whatever stands in it was put there by the network: this is a cause.",
             "It is the extreme, and no picture of the world looks like it. It does not say which of its parts occur in "
-            "practice; the examples do. The score is the largest response, as with the examples; the mean is over the "
-            "picture, and it is what was raised.",
+            "practice; the examples do." + (MEAN if mapped(card) else ""),
             *([FLOOR] if any(one.activation == 0 for one in card.pictures.get("negative", ())) else []),
         ),
         figures=figures,
@@ -118,10 +134,17 @@ def pictures(card: Card, album: Album) -> Section:
     )
 
 
+def mapped(card: Card) -> bool:
+    """Whether the unit responds at many places, so that its mean and its largest response are two numbers."""
+    return math.prod(card.subject.layer.spatial) > 1
+
+
 def optimized(card: Card, picture: Picture, kind: str, album: Album) -> Figure:
     """An optimized picture as a figure."""
-    state = () if picture.status == "ok" else (f"{picture.status}: {picture.reason}",)
-    caption = (KINDS[kind], f"score {card.score(picture):.4g}, mean {picture.activation:.4g}", *state)
+    silenced = kind == "negative" and picture.activation == 0  # what was asked for, and no failure
+    state = () if picture.status == "ok" or silenced else (f"{picture.status}: {picture.reason}",)
+    mean = f", mean {picture.activation:.4g}" if mapped(card) else ""
+    caption = (KINDS[kind], f"score {card.score(picture):.4g}{mean}", *state)
     return album.picture(picture.pixels, f"picture that {KINDS[kind]}", caption)
 
 
@@ -162,8 +185,9 @@ def safe_id(name: str) -> str:
 def example(one: Shown, album: Album) -> Figure:
     """An example with what is seen of it and where."""
     name = PurePosixPath(one.example.key).name
-    at = "" if one.example.position is None else f" at {one.example.position[0]},{one.example.position[1]}"
     silent = one.warm is None  # it responds nowhere, so no place is its strongest
+    place = None if silent else one.example.position
+    at = "" if place is None else f" at {place[0]},{place[1]}"
     seen = cut(one.pixels, one.field) if one.part and not silent else None
     warm = lit(one.pixels, one.warm) if one.warm is not None else None
     return album.picture(

@@ -110,7 +110,7 @@ def without(picture: Tensor, box: Box, color: Tensor, soft: float | None = None)
 def mask(picture: Tensor, box: Box, soft: float | None = None) -> Tensor:
     """(1, h, w): 1 inside the box, falling to 0 outside it over the width of the border."""
     height, width = picture.shape[1:]
-    soft = max(1.0, FEATHER * min(height, width)) if soft is None else soft
+    soft = border(picture) if soft is None else soft
     rows, columns = (
         (1 - torch.maximum(first - at, at - (end - 1)).clamp(min=0) / soft).clamp(min=0)
         for at, first, end in (
@@ -119,3 +119,15 @@ def mask(picture: Tensor, box: Box, soft: float | None = None) -> Tensor:
         )
     )
     return (rows[:, None] * columns)[None]
+
+
+def border(picture: Tensor) -> float:
+    """The width of the soft border outside a box, in pixels."""
+    return max(1.0, FEATHER * min(picture.shape[1:]))
+
+
+def half_seen(picture: Tensor, box: Box, field: Box) -> Box:
+    """The box to the middle of its soft border, inside the field: what the unit sees at half or more of a patch."""
+    grow = round(border(picture) / 2)
+    y0, x0, y1, x1 = box
+    return max(y0 - grow, field[0]), max(x0 - grow, field[1]), min(y1 + grow, field[2]), min(x1 + grow, field[3])

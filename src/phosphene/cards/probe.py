@@ -25,9 +25,9 @@ from torch import Tensor
 
 from phosphene.cards import sound_words
 from phosphene.cards.ask import Answer, answers, files
-from phosphene.cards.changes import CHANGES, Change, Scene
+from phosphene.cards.changes import CHANGES, PATCH_ALONE, PIECES_SHUFFLED, Change, Scene
 from phosphene.cards.config import ProbeConfig
-from phosphene.cards.patch import Patch, smallest_patch
+from phosphene.cards.patch import Patch, half_seen, smallest_patch
 from phosphene.cards.percentile import share_below
 from phosphene.cards.sound_changes import FADE, SHORTEST, SOUND_CHANGES, Band, SoundScene, smallest_band
 from phosphene.cards.subject import Unit, units
@@ -180,8 +180,13 @@ def probed(unit: Unit, example: Example, picture: Tensor, blank: float, *, keep:
     score = float(eye.look(picture[None])[0][0])
     found = eye.look(torch.stack(list(changed.values())))[0].tolist()
     scores = dict(zip(changed, found, strict=True))
-    gain = score - blank
-    kept = {name: (value - blank) / gain if gain > 0 else math.nan for name, value in scores.items()}
+    gains = dict.fromkeys(scores, score - blank)
+    for change in serving:
+        if change.of_patch:
+            gains[change.name] = scores[PATCH_ALONE] - blank
+    kept = {name: (scores[name] - blank) / gain if gain > 0 else math.nan for name, gain in gains.items()}
+    if not unit.rate and not scene.cuts(half_seen(picture, patch.box, sees)):
+        kept[PIECES_SHUFFLED] = math.nan
     band = scene.band if isinstance(scene, SoundScene) else (0.0, 0.0)
     return Probed(example, picture, score, sees, patch, changed, scores, kept, band)
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from phosphene.cards import sound_page
 from phosphene.cards.album import Album
 from phosphene.cards.changes import CHANGES
+from phosphene.cards.patch import half_seen
 from phosphene.cards.probe import Probe, Probed, share
 from phosphene.cards.sight import enlarged, outlined
 from phosphene.cards.sound_changes import SOUND_CHANGES
@@ -22,8 +23,9 @@ CHART = 480  # pixels
 MOST_ASKED = 48  # pictures of --ask that are shown; the table has all
 MEANS = {change.name: change for change in (*CHANGES, *SOUND_CHANGES)}  # what two have in common has one meaning
 CANNOT = (
-    "A change leaves the {} unnatural, and a unit may fail on that alone. A share above 100% means that the "
-    "change helps. What a unit needs is told for these examples: it may answer to other things for other reasons."
+    "A change leaves the {} unnatural, and a unit may fail on that alone. Above 100% the change helps, below 0% less "
+    "is left than where there is nothing. What a unit needs is told for these examples: it may answer to others for "
+    "other reasons."
 )
 
 
@@ -32,9 +34,10 @@ def patches(probe: Probe, album: Album) -> Section:
     figures = []
     for one in probe.examples:
         name = PurePosixPath(one.example.key).name
-        height, width = one.patch.size
+        y0, x0, y1, x1 = box = half_seen(one.pixels, one.patch.box, one.field)
+        height, width = y1 - y0, x1 - x0
         area = height * width / (one.pixels.shape[1] * one.pixels.shape[2])
-        marked = outlined(one.pixels, one.patch.box)
+        marked = outlined(one.pixels, box)
         figures.append(album.picture(marked, f"{name} with its patch outlined", (f"score {one.score:.4g}", name)))
         words = (f"{share(one.patch.kept)} kept", f"{width} x {height} pixels, {100 * area:.2g}% of the picture")
         near = enlarged(one.pixels, one.patch.box, probe.subject.color)
@@ -45,7 +48,7 @@ def patches(probe: Probe, album: Album) -> Section:
         text=(
             f"The smallest patch of each picture that still keeps {share(probe.keep)} of the activation at its place, "
             "found by cutting off whatever the unit misses least. All else is painted in the color that the network "
-            "holds to be nothing.",
+            "holds to be nothing, with a soft border: outline and size go to its middle.",
             "It shows what is enough. It cannot show what else would be: a unit may answer to several things in a "
             "picture, and this is one of them.",
         ),
@@ -114,7 +117,7 @@ def changed(probe: Probe, album: Album) -> Section:
 
 def lead(probe: Probe) -> str:
     """What stands below the title: the verdict."""
-    return f"Its strongest examples excite it by {probe.verdict}."
+    return f"In its strongest examples it answers to {probe.verdict}."
 
 
 def span(examples: Sequence[Probed], name: str) -> tuple[str, str]:

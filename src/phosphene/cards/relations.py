@@ -57,11 +57,17 @@ def relations(unit: Unit, *, similar: int) -> Relations:
         seen = best(answers, CLASSES)
     means = index.class_means[:, own] if index.header.classes else np.empty(0)
     return Relations(
-        tuple(Relation(number, f"{layer}:{number}", float(alike[number])) for number in near),
+        tuple(Relation(number, called(unit, number), float(alike[number])) for number in near),
         tuple(Relation(number, index.header.classes[number], float(means[number])) for number in best(means, CLASSES)),
         tuple(Relation(number, unit.eye.model.label(number), float(answers[number])) for number in seen),
         len(scores),
     )
+
+
+def called(unit: Unit, number: int) -> str:
+    """A unit of the same layer by layer and number, a class by its name."""
+    layer = unit.eye.layer
+    return unit.eye.model.label(number) if layer == OUTPUT else f"{layer}:{number}"
 
 
 def correlations(scores: Scores, own: Scores) -> NDArray[np.float64]:

@@ -67,11 +67,12 @@ def spread(unit: Unit, values: Tensor, picture: Tensor) -> Tensor:
     found = unit.index.find_layer(unit.eye.layer)
     axes = []
     for axis, (count, side) in enumerate(zip(values.shape, (height, width), strict=True)):
-        pixels = torch.arange(side, dtype=torch.float32) + 0.5
+        pixels = torch.arange(side, dtype=torch.float32)
         if found.field is None:
-            at = pixels * count / side - 0.5
+            at = (pixels + 0.5) * count / side - 0.5
         else:
             middle = (found.field.box[axis] + found.field.box[axis + 2]) / 2
+            pixels += middle % 1  # so that a pixel has each response in full: between pixels the strongest would sink
             at = found.field.unit[axis] + (pixels - middle) / (found.stride or 1)
         axes.append((2 * at + 1) / count - 1)  # to -1..1 between the outer edges
     grid = torch.stack(torch.meshgrid(axes[1], axes[0], indexing="xy"), -1)

@@ -18,7 +18,7 @@ from phosphene.cards.config import CardConfig, ProbeConfig
 from phosphene.cards.making import Card, spectrum
 from phosphene.cards.probe import probe_unit
 from phosphene.cards.relations import relations
-from phosphene.cards.subject import Unit, units
+from phosphene.cards.subject import Unit, refuse_book, units
 from phosphene.contact import contact_sheet
 from phosphene.errors import UsageError
 from phosphene.examples.index import Index
@@ -106,7 +106,7 @@ def hearing(
     if size is not None:
         raise UsageError(f"size is of pictures, and {model.name} hears sounds; clips are as long as the pieces scanned")
     if ".." in target:
-        raise UsageError(f"{model.name} hears sounds, and a book is of pictures; name one unit, got {target!r}")
+        refuse_book(model, target)
     asked = files(ask, word=SOUND)
     most = max(config.examples, probes.probed)
     found = yield from units(

@@ -50,12 +50,16 @@ def verdict(kept: Mapping[str, float]) -> str:
     pieces, blur = kept.get("pieces shuffled", math.nan), kept.get("blurred", math.nan)
     if gray <= LOST and blur >= KEPT and pieces >= KEPT:
         return "any strong color, in whatever form" if hue >= KEPT else "a color, in whatever form"
-    if pieces >= KEPT:
+    if math.isnan(pieces):
+        form = "a{} detail of a few pixels"
+    elif pieces >= KEPT:
         form = "a{} texture, not a shape"
     else:
         form = "a{} shape" if pieces <= LOST else "something{} in between a texture and a shape"
     if gray <= LOST:
         return form.format(" colored") + (", of any hue" if hue >= KEPT else "")
+    if math.isnan(pieces):
+        return form.format("") + color(gray, hue)
     return form.format("") + grain(blur, kept.get("high-passed", math.nan)) + color(gray, hue)
 
 
@@ -84,11 +88,11 @@ def asides(kept: Mapping[str, float]) -> list[str]:
     said = []
     turned, mirrored = kept.get("turned", math.nan), kept.get("mirrored", math.nan)
     if turned <= LOST:
-        said.append(f"Its direction matters: {percent(turned)} when turned.")
+        said.append(f"Its direction matters: the patch keeps {percent(turned)} when turned.")
     elif turned >= KEPT:
-        said.append(f"Its direction does not matter: {percent(turned)} when turned.")
+        said.append(f"Its direction does not matter: the patch keeps {percent(turned)} when turned.")
     if mirrored <= LOST:
-        said.append(f"Left and right differ: {percent(mirrored)} when mirrored.")
+        said.append(f"Left and right differ: the patch keeps {percent(mirrored)} when mirrored.")
     removed = kept.get("patch removed", math.nan)
     if removed >= KEPT:
         said.append(f"The patch is not all there is: {percent(removed)} without it, from elsewhere in the picture.")

@@ -7,17 +7,18 @@ from typing import Annotated, TypeVar
 
 from cyclopts import Parameter
 
-from phosphene.cards.book import write_book
+from phosphene.cards.book import Bookmaking, place_of
 from phosphene.cards.config import CardConfig, ProbeConfig
 from phosphene.cards.making import Card, carding
+from phosphene.cards.page import PAGE_FILE
 from phosphene.cli.console import Meter, Screen, relative
 from phosphene.cli.options import Json, Network, NetworkFlags, Quiet, RunFlags, pixels
 from phosphene.cli.probe import Ask, Data, IndexFolder, ProbeFlags, one_target
 from phosphene.cli.scan import ScanMeter, Seed
 from phosphene.examples.scan import Scanned
 from phosphene.features.events import Notice, Progress
-from phosphene.files import safe_name
 from phosphene.recipe import RenderConfig, RunConfig
+from phosphene.study.doubts import verdict
 
 B = TypeVar("B", ScanMeter, Meter)
 CardFlags = Annotated[CardConfig, Parameter(name="*"), Parameter(group="Card")]
@@ -58,35 +59,64 @@ def card(
         Pixels of the optimized pictures, N or HEIGHTxWIDTH; the network's own input size when left out.
     out
         Folder for the page (index.html), card.json, sheet.png and the optimized pictures. The cards of a book have a
-        folder each in it, and index.html lists them.
+        folder each in it, and index.html lists them; those that are there already, made the same way, are kept.
     """
     screen = Screen(quiet=quiet, as_json=as_json)
     name, text = one_target((model, *target), screen, "phosphene card")
     network = opened.open(name)
+    render = RenderConfig(size=pixels(size))
+    if ".." in text:
+        made = Bookmaking(
+            network, text, data, out, index=index, ask=ask, config=config, probes=probes, render=render, run=run,
+            seed=seed,
+        )  # fmt: skip
+        return bound(made, screen, as_json=as_json)
     work = carding(
-        network, text, data, index=index, ask=ask, config=config, probes=probes,
-        render=RenderConfig(size=pixels(size)), run=run, seed=seed,
-    )  # fmt: skip
-    book = ".." in text
-    made: list[tuple[Card, Path]] = []
-    show = Show(screen)
-    try:
+        network, text, data, index=index, ask=ask, config=config, probes=probes, render=render, run=run, seed=seed
+    )
+    with Show(screen) as show:
         for event in work:
             if isinstance(event, Card):
-                folder = out / safe_name(event.subject.target) if book else out
-                made.append((event, event.save(folder)))
-                screen.result(f"{relative(made[-1][1])}  {event.name}  {event.probe.sentence}")
+                page = event.save(out)
+                told(event, page, screen)
+                results = [{"path": relative(page), **event.data()}]
             else:
                 show(event)
-    finally:
-        show.close()
-        if book and made:  # also when interrupted: what is there can be read
-            cover = write_book([(one, page.relative_to(out).as_posix()) for one, page in made], out)
-            screen.result(f"{relative(cover)}  the book of {len(made)} cards")
     if as_json:
-        results = [{"path": relative(page), **one.data()} for one, page in made]
-        screen.json({"book": relative(out / "index.html") if book else None, "results": results})
+        screen.json({"book": None, "results": results})
     return 0
+
+
+def bound(work: Bookmaking, screen: Screen, *, as_json: bool) -> int:
+    """A book, made; interrupted, it lists what is done."""
+    try:
+        with Show(screen) as show:
+            for event in work:
+                if isinstance(event, Card):
+                    told(event, work.folder / place_of(event.subject) / PAGE_FILE, screen)
+                else:
+                    show(event)
+    except KeyboardInterrupt:
+        if work.entries:
+            screen.say(f"{counted(work)} done and listed in {relative(work.page)}; the same command goes on from there")
+        raise
+    screen.result(f"{relative(work.page)}  the book of {counted(work, '')}, {work.kept} of them there already")
+    if as_json:
+        results = [{"path": relative(work.folder / one.page), **one.data} for one in work.entries]
+        screen.json({"book": relative(work.page), "results": results})
+    return 0
+
+
+def counted(work: Bookmaking, verb: str = " are") -> str:
+    """How many cards a book has, in words."""
+    count = len(work.entries)
+    return f"{count} cards{verb}" if count != 1 else f"1 card{verb and ' is'}"
+
+
+def told(made: Card, page: Path, screen: Screen) -> None:
+    """A card on stdout."""
+    doubts = f" {verdict(made.trust)}" if made.trust is not None else ""
+    screen.result(f"{relative(page)}  {made.name}  {made.probe.sentence}{doubts}")
 
 
 class Show:
@@ -95,6 +125,12 @@ class Show:
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
         self.bar: ScanMeter | Meter | None = None
+
+    def __enter__(self) -> Show:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def __call__(self, event: Scanned | Progress | Notice) -> None:
         """Show an event."""

@@ -26,6 +26,8 @@ LARGEST = 2  # times its own size that a picture is shown at most: beyond that i
 COLUMNS = (1, 2, 3, 4, 6)  # figures abreast that halve well on a narrow screen
 ANCHOR = re.compile(r"[a-z][a-z0-9-]*")
 CODE = re.compile(r"`([^`]+)`")
+JOINT = re.compile(r"_(?=\w)")  # where a long file name may be broken in a caption
+NUMBER = re.compile(r"[-+~]?[\d.]")  # how a cell that is a number begins
 
 
 @dataclass(frozen=True)
@@ -175,13 +177,22 @@ def section_html(section: Section) -> str:
 
 def table_html(table: Table) -> str:
     """A table, which scrolls sideways where the page is narrower."""
-    head = "".join(f'<th scope="col">{inline(name)}</th>' for name in table.header)
+    kinds = ["" if numeric(column) else ' class="words"' for column in zip(*table.rows, strict=True)]
+    kinds = ["", *kinds[1:]] if kinds else [""] * len(table.header)
+    head = "".join(f'<th scope="col"{kind}>{inline(name)}</th>' for name, kind in zip(table.header, kinds, strict=True))
     rows = "\n".join(
-        f'<tr><th scope="row">{inline(name)}</th>{"".join(f"<td>{inline(cell)}</td>" for cell in cells)}</tr>'
+        f'<tr><th scope="row">{inline(name)}</th>'
+        + "".join(f"<td{kind}>{inline(cell)}</td>" for cell, kind in zip(cells, kinds[1:], strict=True))
+        + "</tr>"
         for name, *cells in table.rows
     )
     inside = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>"
     return f'<div class="table" tabindex="0"><table>\n{inside}\n</table></div>'
+
+
+def numeric(column: tuple[str, ...]) -> bool:
+    """Whether the cells of a column are numbers, which end below each other; words begin there."""
+    return any(NUMBER.match(cell) for cell in column)
 
 
 def command_html(command: str) -> str:
@@ -200,7 +211,7 @@ def figure_html(figure: Figure) -> str:
     if figure.sound:
         label = escape(f"listen: {figure.alt}")
         picture += f'<audio controls preload="none" src="{url(figure.sound)}" aria-label="{label}"></audio>'
-    lines = "".join(f"<span>{inline(line)}</span>" for line in figure.caption)
+    lines = "".join(f"<span>{JOINT.sub('_<wbr>', inline(line))}</span>" for line in figure.caption)
     caption = f"<figcaption>{lines}</figcaption>" if lines else ""
     return f'<figure style="max-width:{LARGEST * figure.width}px">{picture}{caption}</figure>'
 
@@ -272,6 +283,7 @@ th, td { padding: 0.35rem 0.75rem; text-align: right; vertical-align: bottom; bo
 td { white-space: nowrap; }
 th { font-weight: 550; }
 tbody th { white-space: nowrap; }
+.words { text-align: left; }
 thead th { color: var(--faint); font-weight: 400; }
 th:first-child { padding-left: 0; text-align: left; }
 code { font: 0.9em/1.6 ui-monospace, "SF Mono", "Cascadia Code", Menlo, Consolas, "Liberation Mono", monospace; }
@@ -313,6 +325,12 @@ dd { margin: 0; color: var(--ink); overflow-wrap: anywhere; }
   nav, .command button { display: none; }
   section { padding-top: 2rem; }
   h2 { break-after: avoid; }
+  .figures { gap: 1rem 0.75rem; margin: 1rem 0; }
+  .of-2 { grid-template-columns: repeat(2, minmax(0, var(--widest))); }
+  .of-6 { grid-template-columns: repeat(6, minmax(0, var(--widest))); }
+  figcaption { font-size: 7.5pt; }
+  .table { overflow: visible; }
+  th, td { padding: 0.25rem 0.4rem; white-space: normal; font-size: 8pt; }
   figure, pre { break-inside: avoid; }
 }
 """

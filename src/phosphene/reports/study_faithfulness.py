@@ -11,6 +11,7 @@ It lies beside the pictures that the study was saved with. `sections` are the sa
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from phosphene.errors import UsageError
@@ -23,6 +24,8 @@ from phosphene.study.doubts import verdict
 from phosphene.study.path import KINSHIP
 from phosphene.study.result import short
 from phosphene.study.trust import HEADER, Trust, row
+
+Draw = Callable[[str, str, str], Figure]  # file, SVG and what it shows, as a figure
 
 WIDTH, HEIGHT = 560, 320  # pixels of a chart: two stand abreast
 MARKS = {True: "speaks against it", False: "nothing against it", None: "says nothing"}
@@ -56,7 +59,7 @@ def sections(study: Trust, folder: str | Path) -> tuple[Section, ...]:
     optimized = Section("optimized", "Optimized pictures", figures=tuple(map(figure, pictures)))
     found = [questions(study), optimized, nature(study, place)]
     if study.path:
-        found.append(road(study, place))
+        found.append(road(study, lambda file, svg, alt: drawn(place, file, svg, alt)))
     if study.transfers:
         found.append(elsewhere(study))
     file = study.picture.path.name if study.picture.path is not None else ""
@@ -90,8 +93,8 @@ def figure(picture: Picture) -> Figure:
     return Figure(picture.path.name, f"picture optimized for {picture.target}", width, height, tuple(picture.caption()))
 
 
-def road(study: Trust, place: Path) -> Section:
-    """How alike pictures are on the way to the unit."""
+def road(study: Trust, draw: Draw) -> Section:
+    """How alike pictures are on the way to the unit. draw: makes a figure of a chart."""
     across = list(range(1, len(study.path) + 1))
     alike = [
         Line("natural, natural", across, [one.natural for one in study.path]),
@@ -105,8 +108,8 @@ def road(study: Trust, place: Path) -> Section:
         Line("chance", across, [0.5] * len(across)),
     ]
     charts = (
-        chart(place, "road.svg", "How alike pictures are at each layer", alike, "rank correlation"),
-        chart(place, "kinship.svg", "More like the unit's own than like a random picture", akin, "share of pairs"),
+        chart(draw, "road.svg", "How alike pictures are at each layer", alike, "rank correlation"),
+        chart(draw, "kinship.svg", "More like the unit's own than like a random picture", akin, "share of pairs"),
     )
     text = (
         "Spearman's rank correlation between the channels of two pictures, each averaged over space, layer by layer; "
@@ -119,12 +122,17 @@ def road(study: Trust, place: Path) -> Section:
     return Section("road", "The road through the network", text, charts, note=note, columns=2, tables=(table,))
 
 
-def chart(place: Path, file: str, title: str, series: list[Line], y_label: str) -> Figure:
-    """One chart by layer, written as SVG."""
+def chart(draw: Draw, file: str, title: str, series: list[Line], y_label: str) -> Figure:
+    """One chart by layer."""
     text = lines(series, x_label="layer", y_label=y_label, title=title, width=WIDTH, height=HEIGHT)
-    atomic_write(place / file, text.encode())
-    tall = int(text.split('height="', 1)[1].split('"', 1)[0])
-    return Figure(file, f"{title}: {', '.join(line.name for line in series)}", WIDTH, tall)
+    return draw(file, text, f"{title}: {', '.join(line.name for line in series)}")
+
+
+def drawn(place: Path, file: str, svg: str, alt: str) -> Figure:
+    """A chart as a figure, in a file of its own."""
+    atomic_write(place / file, svg.encode())
+    tall = int(svg.split('height="', 1)[1].split('"', 1)[0])
+    return Figure(file, alt, WIDTH, tall)
 
 
 def elsewhere(study: Trust) -> Section:

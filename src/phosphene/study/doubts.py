@@ -148,7 +148,8 @@ def verdict(study: Trust) -> str:
     asked = [check for check in checks(study) if check.doubt is not None]
     doubts = [check.title for check in asked if check.doubt]
     if not asked:
-        return "Nothing could be asked of this picture."
+        return "Nothing could be asked of the optimized picture."
     if not doubts:
-        return f"None of {len(asked)} questions speaks against the picture."
-    return f"{len(doubts)} of {len(asked)} questions speak against the picture: {'; '.join(doubts)}."
+        return f"None of {len(asked)} questions speaks against the optimized picture."
+    verb = "speaks" if len(doubts) == 1 else "speak"
+    return f"{len(doubts)} of {len(asked)} questions {verb} against the optimized picture: {'; '.join(doubts)}."

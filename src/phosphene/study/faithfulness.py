@@ -19,17 +19,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import torch
-
 from phosphene.engine import arithmetic
 from phosphene.errors import UsageError
 from phosphene.examples.data import Subset, open_data
 from phosphene.examples.header import ModelHeader
 from phosphene.examples.index import Index
-from phosphene.features.diversity import compared_layer, diversify
+from phosphene.features.diversity import diversify
 from phosphene.features.events import Event, Notice
 from phosphene.features.picture import Picture
-from phosphene.features.plan import named, plan
+from phosphene.features.plan import plan
 from phosphene.features.render import Rendering
 from phosphene.features.store import Store
 from phosphene.files import ensure_folder
@@ -38,14 +36,11 @@ from phosphene.objectives import Channel, Logit, Neuron, Objective
 from phosphene.objectives.units import Units
 from phosphene.recipe import DiversityConfig, RenderConfig, RunConfig
 from phosphene.study.config import FaithfulnessConfig
-from phosphene.study.path import Similarity, road, similarities
+from phosphene.study.judge import judged, unasked
 from phosphene.study.regularization import one_unit
 from phosphene.study.responses import Responses, candidates, respond
-from phosphene.study.transfer import FEWEST, Transfer, transfer
+from phosphene.study.transfer import FEWEST
 from phosphene.study.trust import Trust
-
-DRAWN = 0x5EED  # stream of the random pictures, apart from that of the starts
-LEAST = 3  # natural pictures, and random ones, that the road is compared with
 
 
 @dataclass(frozen=True)
@@ -97,7 +92,7 @@ class StudyingFaithfulness:
         if self.others and len(self.data) < FEWEST:
             raise UsageError(f"a counterpart is looked for in {FEWEST} pictures or more, got {len(self.data)}")
         plan(model, [self.unit], config)
-        self.undefined = self._undefined()
+        self.undefined = unasked(model, self.unit, self.ask)
         self.folder, self.metadata = None if folder is None else Path(folder), metadata
         self.natural: Responses | None = None
         self.pictures: tuple[Picture, ...] = ()
@@ -136,22 +131,16 @@ class StudyingFaithfulness:
         """What was found. Raises UsageError for a study that was stopped."""
         if not self.complete or self.natural is None:
             raise UsageError("the study was stopped before its pictures were done")
-        top = self.natural.top(self.ask.top)
-        examples = self.natural.pictures(top, self.model.picture_spec)
-        path = () if "path" in self.undefined else self._path(self.natural, top, examples)
-        return Trust(
-            model=self.model.name,
-            target=str(named(self.unit, self.model)),
-            config=self.ask,
-            picture=self.pictures[0],
-            family=self.pictures[1:],
-            natural=self.natural,
-            examples=examples,
-            path=path,
-            transfers=self._transfers(self.natural),
+        return judged(
+            self.model,
+            self.unit,
+            self.natural,
+            self.pictures,
+            others=self.others,
+            ask=self.ask,
+            seed=self.config.seed,
             undefined=self.undefined,
-            device=self.arithmetic.device.type,
-            precision=self.arithmetic.precision,
+            arithmetic=self.arithmetic,
             seconds=round(time.perf_counter() - self._began, 3),
         )
 
@@ -165,38 +154,6 @@ class StudyingFaithfulness:
                 yield Looked(done, len(self.data))
             if self._stopping:
                 return
-        assert self.natural is not None
-        spare = len(self.natural) - min(self.ask.top, len(self.natural))
-        if "path" not in self.undefined and min(spare, len(self.natural)) < LEAST:
-            self.undefined["path"] = f"{len(self.natural)} natural pictures are too few to draw random ones from"
-        if "path" not in self.undefined and not self.natural.varies:
-            self.undefined["path"] = "the unit gives the same on all natural pictures, so none of them are its own"
-
-    def _undefined(self) -> dict[str, str]:
-        """{question: why it cannot be asked of the unit}, as far as that is known before any work."""
-        found = {}
-        if self.ask.pictures == 0:
-            found["family"] = "no further pictures were wanted"
-        else:
-            try:
-                compared_layer(self.model, self.unit)
-            except UsageError as error:
-                found["family"] = str(error)
-        if road(self.model, self.unit.layer)[-1:] != (self.unit.layer,):
-            found["path"] = f"{self.unit.layer} has too few channels to be compared by their ranks"
-        return found
-
-    def _path(self, natural: Responses, top: Sequence[int], examples: torch.Tensor) -> tuple[Similarity, ...]:
-        own = set(top)
-        drawn = torch.randperm(len(natural), generator=torch.Generator().manual_seed(self.config.seed ^ DRAWN))
-        rest = sorted([int(row) for row in drawn if int(row) not in own][: self.ask.random])
-        random = natural.pictures(rest, self.model.picture_spec)
-        return similarities(
-            self.model, road(self.model, self.unit.layer), self.pictures[0].pixels[None], examples, random
-        )
-
-    def _transfers(self, natural: Responses) -> tuple[Transfer, ...]:
-        return tuple(transfer(other, natural, self.pictures[0].pixels) for other in self.others)
 
     def _quietly(self, targets: Sequence[Objective], config: RenderConfig) -> Sequence[Picture]:
         self._rendering = Rendering(self.model, targets, config, self.run)

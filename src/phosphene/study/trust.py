@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -162,4 +163,9 @@ HEADER = ("layer", "picture, natural", "natural, natural", "natural, random", "n
 def row(one: Similarity) -> tuple[str, ...]:
     """A layer in numbers, in the order of `HEADER`."""
     numbers: Sequence[float] = (one.picture, one.natural, one.random, one.normalized)
-    return (one.layer, *(f"{n:.2f}" for n in numbers), f"{one.kinship:.0%}", f"{one.natural_kinship:.0%}")
+    return (
+        one.layer,
+        *("-" if math.isnan(n) else f"{n:.2f}" for n in numbers),
+        f"{one.kinship:.0%}",
+        f"{one.natural_kinship:.0%}",
+    )

@@ -12,6 +12,7 @@ from dataclasses import replace
 from phosphene.cards.config import CardConfig, ProbeConfig
 from phosphene.cards.making import Card, Shown, carding
 from phosphene.cards.page import picture_name
+from phosphene.cards.patch import half_seen
 from phosphene.cards.probe import Probed, share
 from phosphene.cards.sight import composed, cut, enlarged, lit
 from phosphene.demo.choice import layer_name, middle_layer
@@ -115,8 +116,8 @@ def patch(stage: Stage, card: Card, number: int, one: Probed) -> Figure:
     """The smallest patch of an example, enlarged."""
     image = from_tensor(enlarged(one.pixels, one.patch.box, card.subject.color))
     file = stage.put(f"patch-{number}.png", image)
-    height, width = one.patch.size
-    words = (f"patch of example {number}", f"{width} x {height} pixels keep {share(one.patch.kept)}")
+    y0, x0, y1, x1 = half_seen(one.pixels, one.patch.box, one.field)
+    words = (f"patch of example {number}", f"{x1 - x0} x {y1 - y0} pixels keep {share(one.patch.kept)}")
     return stage.exhibit(file, image.size[::-1], f"the smallest patch of example {number}", words)
 
 

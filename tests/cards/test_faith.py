@@ -1,0 +1,76 @@
+"""Whether a card's pictures can be trusted: the numbers of the study, for pictures that are there already."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from phosphene.cards.config import CardConfig, ProbeConfig
+from phosphene.cards.making import Card, card
+from phosphene.models import InputSpec, Model, from_module, load, to_input
+from phosphene.study.doubts import verdict
+from phosphene.textures import Textures
+
+ONE = ProbeConfig(probed=1)
+DATA = Textures(48, size=64)
+
+
+@pytest.fixture(scope="module")
+def small() -> Model:
+    own = load()
+    return from_module(own.net, InputSpec(size=(64, 64), mean=(0.5,) * 3, std=(0.25,) * 3), name="small")
+
+
+@pytest.fixture(scope="module")
+def made(small: Model) -> Card:
+    return card(small, "conv4_1:3", DATA, config=CardConfig(examples=2, diverse=3, steps=12), probes=ONE)
+
+
+def test_it_judges_the_pictures_of_the_card_and_no_others(made: Card) -> None:
+    assert made.trust is not None
+    assert made.trust.picture is made.pictures["positive"][0]
+    assert made.trust.family == made.pictures["diverse"]
+    assert made.trust.weakest == min(one.activation for one in made.pictures["diverse"])
+
+
+def test_its_numbers_are_what_a_stranger_measures(made: Card, small: Model) -> None:
+    assert made.trust is not None
+    x = torch.cat([to_input(DATA.load(i), small.picture_spec) for i in range(len(DATA))])
+    values = small.activations(x, ["conv4_1"])["conv4_1"][:, 3].mean((1, 2))  # the sample holds all of these few
+    assert made.trust.natural.best == pytest.approx(float(values.max()), abs=1e-4)
+    assert made.trust.path[-1].layer == "conv4_1"
+
+
+def test_the_page_and_the_json_say_what_the_study_says(made: Card, tmp_path: Path) -> None:
+    assert made.trust is not None
+    text = made.save(tmp_path).read_text(encoding="utf-8")
+    told = json.loads((tmp_path / "card.json").read_text())["faithfulness"]
+    assert told["verdict"] == verdict(made.trust)
+    assert told["weakest"] == made.trust.weakest
+    assert told["doubts"] == [check.name for check in made.trust.checks() if check.doubt]
+    anchors = re.findall(r'<section id="([a-z-]+)"', text)
+    assert anchors[anchors.index("changes") + 1 :][:2] == ["trust", "road"]
+    assert text.count(verdict(made.trust)) == 2  # below the title, and in its section
+
+
+@pytest.mark.parametrize("left", [{"faithfulness": False, "steps": 2}, {"steps": 0}])
+def test_it_can_be_left_out_and_needs_pictures(small: Model, left: dict[str, int], tmp_path: Path) -> None:
+    found = card(small, "conv4_1:3", DATA, config=CardConfig(examples=1, diverse=1, **left), probes=ONE)
+    assert found.trust is None
+    assert found.data()["faithfulness"] is None
+    assert 'id="trust"' not in found.save(tmp_path).read_text(encoding="utf-8")
+
+
+def test_a_flag_stands_at_the_head_of_the_card(made: Card, tmp_path: Path) -> None:
+    assert made.trust is not None
+    *before, last = made.trust.path
+    other = replace(made.trust, path=(*before, replace(last, kinship=0.4)))
+    head = replace(made, trust=other).save(tmp_path).read_text(encoding="utf-8").split("<nav")[0]
+    assert verdict(other) in head
+    assert "against the optimized picture: " in head
+    assert "The road through the network" in head
