@@ -27,7 +27,7 @@ from phosphene.style.transfer import StepDone
 @dataclass(frozen=True)
 class StyleTake:
     """One `phosphene style`. side: longer side in pixels. ladder: whether it begins at smaller sizes. cost: about how
-    many picture-steps of a rendering it takes as long as."""
+    many picture-steps of a rendering it takes as long as. content_weight: None is the preset's."""
 
     content: Path
     style: Path
@@ -36,16 +36,19 @@ class StyleTake:
     steps: int
     cost: int
     ladder: bool = True
+    content_weight: float | None = None
 
     def settings(self, seed: int) -> StyleConfig:
         """What `--size` and the other flags say."""
-        return StyleConfig(size=self.side, steps=self.steps, seed=seed, smallest=None if self.ladder else 0)
+        smallest, weight = None if self.ladder else 0, self.content_weight
+        return StyleConfig(size=self.side, steps=self.steps, seed=seed, smallest=smallest, content_weight=weight)
 
     def command(self, stage: Stage) -> str:
         """The command line that makes the painting, for a POSIX shell."""
         words = ["phosphene", "style", self.content.as_posix(), self.style.as_posix(), "--model", *stage.network]
         words += ["--size", str(self.side), "--steps", str(self.steps), "--seed", str(stage.seed)]
         words += [] if self.ladder else ["--smallest", "0"]
+        words += [] if self.content_weight is None else ["--content-weight", f"{self.content_weight:g}"]
         return shlex.join([*words, *stage.machine, "--out", self.out.as_posix()])
 
     def paint(self, stage: Stage) -> Generator[Progress, None, tuple[Painting, HeldOut]]:

@@ -17,6 +17,7 @@ from phosphene.textures import CLASSES, Textures
 SIDE = 192  # pixels: patterns that minivgg knows best from smaller ones stay crisp, and it is done in seconds
 STEPS = 30  # at each scale; further ones only add grain to what is black
 COST = 500  # picture-steps of a rendering at the usual size that take as long, by minivgg
+WEIGHT = 0.05  # of the content, ten times the preset's: a drawing has few details to be known by
 CONTENT, STYLE = ("eye", 0), ("pebbles", 2)  # name and number of a drawing: plain large shapes; a pattern all over
 
 
@@ -27,7 +28,7 @@ def make(stage: Stage) -> Work:
         return PIECE.section(note=lack)
     side, ladder = sides(stage.model, stage.size, SIDE)
     content, style = (stage.put(f"{name}.png", drawing(name, number, side)) for name, number in (CONTENT, STYLE))
-    take = StyleTake(content, style, stage.folder / "painting.png", side, STEPS, COST, ladder)
+    take = StyleTake(content, style, stage.folder / "painting.png", side, STEPS, COST, ladder, WEIGHT)
     painting, measured = yield from take.paint(stage)
     assert painting.path is not None  # it is written
     removed, kept = measured.removed, measured.content
