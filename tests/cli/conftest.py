@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -122,7 +123,11 @@ def process() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def start(*words: str, stdout: Any = subprocess.PIPE) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "phosphene", *words]
-        started.append(subprocess.Popen(command, text=True, stdout=stdout, stderr=subprocess.PIPE))
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs are born deaf to Ctrl-C
+        try:
+            started.append(subprocess.Popen(command, text=True, stdout=stdout, stderr=subprocess.PIPE))
+        finally:
+            signal.signal(signal.SIGINT, before)
         return started[-1]
 
     yield start
