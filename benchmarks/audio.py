@@ -12,14 +12,13 @@ process, so that others on the machine count less. Results go into docs/benchmar
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from time import process_time
 
 import torch
-from common import describe, machine, paired, table, write_section
+from common import measure, paired, table
 from torch import Tensor
 
 from phosphene.engine import optimize
@@ -93,7 +92,7 @@ def row(case: Case, count: int, rounds: int) -> list[object]:
     return [case.network, f"{work.samples} samples", found.a, found.b, str(found), verdict]
 
 
-def section(rounds: int, *, quick: bool) -> str:
+def section(rounds: int, quick: bool) -> str:
     """The table of costs."""
     rows = [row(case, 1 if quick else PERIOD, 1 if quick else rounds) for case in CASES[: 1 if quick else None]]
     return f"""## Sounds over the bare network
@@ -104,22 +103,5 @@ def section(rounds: int, *, quick: bool) -> str:
 """
 
 
-def main() -> None:
-    """Measure, print the section, and put it into the document."""
-    parser = argparse.ArgumentParser(description="Measure what a step costs for networks that hear.")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch, on both sides (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=15, help="rounds of each comparison (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="only see that it runs; writes nothing")
-    given = parser.parse_args()
-    if given.threads < 1 or given.rounds < 1:
-        parser.error("--threads and --rounds are whole numbers from 1")
-    torch.set_num_threads(given.threads)
-    facts = machine()
-    text = f"{section(given.rounds, quick=given.quick).strip()}\n\nMeasured on: {describe(facts)}"
-    print(text)
-    if not given.quick:
-        write_section("audio", text)
-
-
 if __name__ == "__main__":
-    main()
+    measure("audio", "Measure what a step costs for networks that hear.", section, rounds=15)

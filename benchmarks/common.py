@@ -10,6 +10,7 @@ a peer, where phosphene is not installed; so it raises the built-in errors.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -260,3 +261,22 @@ def replace_file(path: Path, text: str) -> None:
     except OSError:
         Path(draft.name).unlink(missing_ok=True)
         raise
+
+
+def measure(name: str, what: str, section: Callable[[int, bool], str], rounds: int) -> None:
+    """The command line of a document's section: measure, print it, put it in. section: (rounds, quick) -> its text."""
+    import torch
+
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch, on both sides (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=rounds, help="rounds of each comparison (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="only see that it runs; writes nothing")
+    given = parser.parse_args()
+    if given.threads < 1 or given.rounds < 1:
+        parser.error("--threads and --rounds are whole numbers from 1")
+    torch.set_num_threads(given.threads)
+    facts = machine()
+    text = f"{section(given.rounds, given.quick).strip()}\n\nMeasured on: {describe(facts)}"
+    print(text)
+    if not given.quick:
+        write_section(name, text)

@@ -11,14 +11,12 @@ two sides take turns (`common.paired`) all the same. Results go into docs/benchm
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from time import process_time
 
-import torch
-from common import Paired, describe, machine, paired, table, write_section
+from common import Paired, measure, paired, table
 
 from phosphene.engine import Step, arithmetic, optimize
 from phosphene.models import Model, load
@@ -90,7 +88,7 @@ def cost(model: Model, part: Part, *, steps: int, warm_up: int, rounds: int) -> 
     return paired(plain, side(model, part.signal(), part.objective, steps, warm_up), rounds)
 
 
-def section(rounds: int, *, quick: bool) -> str:
+def section(rounds: int, quick: bool) -> str:
     """The table of costs, in the arithmetic that `auto` takes here."""
     how = arithmetic(RunConfig(device="cpu"))
     model = load(NETWORK).prepared(how.device, dtype=how.dtype, memory_format=how.memory_format)
@@ -110,22 +108,5 @@ the processor.
 """
 
 
-def main() -> None:
-    """Measure, print the section, and put it into the document."""
-    parser = argparse.ArgumentParser(description="Measure what signals and families cost.")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch, on both sides (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds of each comparison (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="only see that it runs; writes nothing")
-    given = parser.parse_args()
-    if given.threads < 1 or given.rounds < 1:
-        parser.error("--threads and --rounds are whole numbers from 1")
-    torch.set_num_threads(given.threads)
-    facts = machine()
-    text = f"{section(given.rounds, quick=given.quick).strip()}\n\nMeasured on: {describe(facts)}"
-    print(text)
-    if not given.quick:
-        write_section("signals", text)
-
-
 if __name__ == "__main__":
-    main()
+    measure("signals", "Measure what signals and families cost.", section, rounds=9)

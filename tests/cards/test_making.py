@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from phosphene.cards.changes import CHANGES
 from phosphene.cards.config import CardConfig, ProbeConfig
 from phosphene.cards.making import Card, card
 from phosphene.cards.page import write_card
@@ -79,6 +81,12 @@ def test_the_page_tells_all_parts_and_takes_those_of_other_reports(made: Card, t
         "related",
         "scores",
     ]
+
+
+def test_changes_of_pictures_are_told_in_words_of_pictures(saved: Path) -> None:
+    page = html.unescape(saved.read_text(encoding="utf-8"))
+    assert all(change.keeps in page for change in CHANGES)
+    assert "kHz" not in page
 
 
 def test_the_sentence_and_the_numbers_agree(made: Card) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from phosphene.cards.config import CardConfig, ProbeConfig
 from phosphene.cards.making import card
 from phosphene.cards.probe import Probe, probe
-from phosphene.cards.sound_changes import SPLIT, passed, stopped
+from phosphene.cards.sound_changes import SOUND_CHANGES, SPLIT, passed, stopped
 from phosphene.cards.sound_words import sentence, verdict
 from phosphene.errors import UsageError
 from phosphene.examples.config import ScanConfig
@@ -169,6 +169,7 @@ def test_a_probe_of_sounds_is_a_page_with_its_sounds_and_is_the_same_each_time(
     assert len(sounds) == page.count("<audio") == 2 * 3 + 1 + len(again.changes)
     assert all(file.name in page for file in sounds)
     assert "picture of the data" not in page
+    assert all(change.keeps in page for change in SOUND_CHANGES)
 
 
 def test_your_own_sounds_stand_among_the_data(ear: Model, recordings: Path, tmp_path: Path) -> None:

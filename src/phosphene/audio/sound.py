@@ -9,7 +9,6 @@ whole or not at all.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,13 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from phosphene.engine.checkpoint import read_state, write_state
+from phosphene.engine.checkpoint import Checkpoint
 from phosphene.errors import PhospheneError, RecipeError, UsageError
 from phosphene.media import samples_sha256
 from phosphene.media.wav import from_levels, read_wav
 from phosphene.metadata import parse_untrusted_json, read_recipe_text, write_sound
 
-WORK = ".phosphene"
 SAME = ("kind", "name", "model", "target", "method", "inputs")  # parts of a recipe that decide which sound it makes
 HALF_RANGE = 32768  # levels of 16 bits to which reading gives 1; writing gives the highest, 32767
 Status = Literal["ok", "degenerate", "interrupted"]
@@ -107,48 +105,8 @@ def sound_of(name: str, sound: Tensor, recipe: dict[str, Any], path: Path | None
         raise RecipeError(f"the recipe of {name} is damaged: {error}") from error
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Checkpoint):
     """Where one sound goes. file: its WAV."""
-
-    file: Path
-
-    @property
-    def checkpoint(self) -> Path:
-        """The file that holds the state of the work."""
-        return self.file.parent / WORK / f"{self.file.name}.safetensors"
-
-    def keep(self, wanted: Mapping[str, Any], state: dict[str, Any]) -> None:
-        """Write down the state of the work on the sound that `wanted` describes."""
-        write_state(self.checkpoint, {"wanted": json.dumps(wanted, sort_keys=True), "state": state})
-
-    def restore(self, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The state that an earlier run kept, None when there is none.
-
-        Raises UsageError when it is of another sound, RecipeError when it is damaged.
-        """
-        if not self.checkpoint.is_file():
-            return None
-        kept = read_state(self.checkpoint)
-        try:
-            theirs = json.loads(kept["wanted"])
-            wrong = [part for part in SAME if theirs[part] != wanted[part]]
-            state: dict[str, Any] = kept["state"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise RecipeError(f"the checkpoint of '{self.file}' is damaged; leave --resume out") from error
-        if wrong:
-            raise UsageError(
-                f"cannot resume '{self.file}': it was begun with other settings ({', '.join(wrong)}); "
-                "leave --resume out to start anew"
-            )
-        return state
-
-    def forget(self) -> None:
-        """Remove the state of the work."""
-        self.checkpoint.unlink(missing_ok=True)
-        work = self.checkpoint.parent
-        if work.is_dir() and not any(work.iterdir()):
-            work.rmdir()
 
     def find(self, name: str, wanted: Mapping[str, Any]) -> Sound | None:
         """The finished sound, if it lies here and its recipe is the one that is wanted; else None."""

@@ -9,11 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from phosphene.cards import sound_page
 from phosphene.cards.album import Album
-from phosphene.cards.changes import CHANGES
 from phosphene.cards.patch import half_seen
-from phosphene.cards.probe import Probe, Probed, share
+from phosphene.cards.probe import Probe, Probed, changes_of, share
 from phosphene.cards.sight import enlarged, outlined
-from phosphene.cards.sound_changes import SOUND_CHANGES
 from phosphene.files import atomic_write
 from phosphene.reports import Page, Section, Table
 from phosphene.reports.chart import bars
@@ -21,7 +19,6 @@ from phosphene.reports.html import html
 
 CHART = 480  # pixels
 MOST_ASKED = 48  # pictures of --ask that are shown; the table has all
-MEANS = {change.name: change for change in (*CHANGES, *SOUND_CHANGES)}  # what two have in common has one meaning
 CANNOT = (
     "A change leaves the {} unnatural, and a unit may fail on that alone. Above 100% the change helps, below 0% less "
     "is left than where there is nothing. What a unit needs is told for these examples: it may answer to others for "
@@ -66,11 +63,12 @@ def cause(probe: Probe, album: Album) -> Section:
         (kept, "activation kept, percent, median of the examples"),
         (ranks, f"{word}s of the data with a lower score, percent"),
     )
+    means = {change.name: change for change in changes_of(probe.subject)}
     rows = tuple(
         (
             name,
-            MEANS[name].keeps,
-            MEANS[name].destroys,
+            means[name].keeps,
+            means[name].destroys,
             share(probe.kept(name)),
             *span(probe.examples, name),
             f"{probe.percentiles[name]:.1f}%",

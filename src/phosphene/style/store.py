@@ -10,61 +10,19 @@ and a finished picture say which network, pictures and settings they belong to; 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-from phosphene.engine.checkpoint import read_state, write_state
-from phosphene.errors import PhospheneError, UsageError
+from phosphene.engine.checkpoint import Checkpoint
+from phosphene.errors import PhospheneError
 from phosphene.media import output_format, pixels_sha256, read_pixels
 from phosphene.metadata import parse_untrusted_json, read_recipe_text
 from phosphene.style.record import KIND
 
-WORK = ".phosphene"
 EXACT = ("PNG", "TIFF")  # formats that give back the pixels that were written
 
 
-class Store:
+class Store(Checkpoint):
     """The place of one painting. file: where it goes."""
-
-    def __init__(self, file: str | Path) -> None:
-        self.file = Path(file)
-
-    @property
-    def checkpoint(self) -> Path:
-        """The file that holds the state of the work."""
-        return self.file.parent / WORK / f"{self.file.name}.safetensors"
-
-    def keep(self, identity: dict[str, Any], state: dict[str, Any]) -> None:
-        """Write down the state of the work."""
-        write_state(self.checkpoint, {"identity": json.dumps(identity, sort_keys=True), "state": state})
-
-    def restore(self, identity: dict[str, Any]) -> dict[str, Any] | None:
-        """The state that an earlier run kept, None when there is none.
-
-        Raises UsageError when it is of another painting, RecipeError when it is damaged.
-        """
-        if not self.checkpoint.is_file():
-            return None
-        kept = read_state(self.checkpoint)
-        try:
-            theirs, mine = json.loads(kept["identity"]), json.loads(json.dumps(identity))
-            state: dict[str, Any] = kept["state"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(f"cannot resume '{self.file}': its checkpoint is damaged; leave --resume out") from error
-        wrong = [key for key in mine if theirs.get(key) != mine[key]]
-        if wrong:
-            raise UsageError(
-                f"cannot resume '{self.file}': it was begun with other settings ({', '.join(wrong)}); "
-                "leave --resume out to start anew"
-            )
-        return state
-
-    def forget(self) -> None:
-        """Remove the state of the work."""
-        self.checkpoint.unlink(missing_ok=True)
-        work = self.checkpoint.parent
-        if work.is_dir() and not any(work.iterdir()):
-            work.rmdir()
 
     def finished(self, identity: dict[str, Any]) -> dict[str, Any] | None:
         """The recipe of this very painting if it is done and lies here, sound; else None."""
