@@ -122,5 +122,12 @@ def test_pictures_of_the_same_name_get_files_of_their_own(folders: tuple[Path, P
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no file in the folder"):
+    with pytest.raises(UsageError, match="no picture in the folder"):
         pictures_at(tmp_path)
+
+
+def test_long_names_are_cut_and_stay_apart() -> None:
+    contents = [Path("海" * 60 + end + ".jpg") for end in "ab"]
+    names = [one.file.name for one in crossed(contents, [(Path("a.png"),)], Path(), ".png", QUICK)]
+    assert len({*names}) == 2
+    assert all(len(name.encode()) <= 104 for name in names)
