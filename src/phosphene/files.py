@@ -111,9 +111,9 @@ def ensure_folders(*paths: str | Path) -> None:
 
 def spare(handed_in: Iterable[str | Path], written: Iterable[str | Path]) -> None:
     """Raise UsageError where a file that is to be written is one of those that were handed in."""
-    kept = [Path(path) for path in handed_in if Path(path).exists()]
+    kept = [path for path in handed_in if os.path.exists(path)]  # that of pathlib raises where a folder is locked
     for path in written:
-        if any(Path(path).exists() and Path(path).samefile(other) for other in kept):
+        if any(os.path.exists(path) and os.path.samefile(path, other) for other in kept):
             raise UsageError(f"'{path}' would be written over, and it was handed in; write to another place")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from phosphene.errors import UsageError
+from phosphene.errors import MediaError, UsageError
 from phosphene.media import read_pixels, write_picture
 from phosphene.models import Model, load
 from phosphene.recipe import RunConfig, StyleConfig
@@ -119,6 +120,15 @@ def test_pictures_of_the_same_name_get_files_of_their_own(folders: tuple[Path, P
     contents = [Path("sea.png"), Path("sea.jpg"), Path("sky.jpg")]
     made = crossed(contents, [(Path("a.png"), Path("b.png"))], Path("out"), ".png", QUICK)
     assert [one.file.name for one in made] == ["sea.png-a+b.png", "sea.jpg-a+b.png", "sky-a+b.png"]
+
+
+def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_: Path) -> None:
+        raise PermissionError(errno.EACCES, "denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)  # the administrator may read anything, and tests may run as one
+    with pytest.raises(MediaError, match=f"cannot read '{tmp_path}': permission denied"):
+        pictures_at(tmp_path)
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -64,7 +65,7 @@ def commissioned(
     found = [file for style in styles for file in pictures_at(style)]
     apart = each or any(style.is_dir() for style in styles)
     groups = [(file,) for file in found] if apart else [tuple(found)]
-    single = bool(out.suffix) and not out.is_dir()
+    single = bool(out.suffix) and not os.path.isdir(out)
     commissions = crossed(
         contents, groups, out.parent if single else out, out.suffix if single else f".{format}", settings
     )

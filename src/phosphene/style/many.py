@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from phosphene.errors import PhospheneError, UsageError
+from phosphene.errors import MediaError, PhospheneError, UsageError
+from phosphene.files import reason
 from phosphene.media import Bits
 from phosphene.models import Model
 from phosphene.recipe import RunConfig, StyleConfig
@@ -187,10 +188,14 @@ def names(files: Sequence[Path]) -> dict[Path, str]:
 
 
 def pictures_at(path: Path) -> list[Path]:
-    """The file itself, or the pictures in a folder. Raises UsageError for a folder without any."""
-    if not path.is_dir():
-        return [path]
-    found = list(picture_files(path))
+    """The file itself, or the pictures in a folder. Raises UsageError for a folder without any, MediaError for one
+    that cannot be read."""
+    try:
+        if not path.is_dir():
+            return [path]
+        found = list(picture_files(path))
+    except OSError as error:
+        raise MediaError(f"cannot read '{path}': {reason(error)}") from error
     if not found:
         raise UsageError(f"there is no picture in the folder '{path}'")
     return found
