@@ -130,7 +130,7 @@ def test_the_walk_leads_from_the_content_to_the_style(phosphene: Any, pictures: 
     with Image.open("out/content-a.walk.webp") as film:
         assert film.n_frames >= 3
     weights = [float(line.rpartition(" ")[2]) for line in ran.err.splitlines() if line.startswith("frame ")]
-    assert weights == pytest.approx([0.15, 0.005, 0.005 / 30], rel=0.01)
+    assert weights == pytest.approx([5, 0.005 * (1000 / 30) ** 0.5, 0.005 / 30], rel=0.01)
 
 
 def test_interrupted_is_130_and_resumed_is_as_unbroken(

@@ -29,6 +29,7 @@ from phosphene.style.transfer import StepDone, Transfer
 from phosphene.style.walk import FrameBegun, Walk
 
 NO_JUDGE = "none"
+ROW = 5  # paintings of a sweep that lie side by side: more take rows
 FORMATS = Literal["png", "tif", "jpg", "webp", "avif"]
 
 StyleFlags = Annotated[StyleConfig, Flat, Parameter(group="Picture")]
@@ -331,6 +332,8 @@ def sweep_sheet(shown: Shown, sweep: str, folder: Path) -> Path:
     labels = []
     for commission, entry in zip(shown.files, shown.entries, strict=True):
         loss = entry["loss"]
-        labels.append([commission.label, f"content {loss['content'] or 0:.3g}  style {loss['style'] or 0:.3g}"])
-    sheet = contact_sheet(pixels, labels, title=f"{shown.files[0].content.stem}: {sweep}")
+        parts = [f"{name} {loss[name] or 0:.3g}" for name in ("content", "style")]
+        labels.append([commission.label, *parts])
+    columns = len(pixels) if len(pixels) <= ROW else None
+    sheet = contact_sheet(pixels, labels, columns=columns, title=f"{shown.files[0].content.stem}\n{sweep}")
     return atomic_write(folder / "sweep.png", png_bytes(sheet))
