@@ -25,6 +25,7 @@ from phosphene.files import (
     cache_dir,
     download,
     ensure_folder,
+    ensure_folders,
     safe_name,
     sha256_file,
 )
@@ -150,6 +151,16 @@ def test_a_folder_without_permission_is_refused_before_the_work(
 
 def test_an_ensured_folder_is_there_and_empty(tmp_path: Path) -> None:
     assert names_in(ensure_folder(tmp_path / "a" / "b")) == []
+
+
+def test_of_several_folders_all_are_made_or_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(FileError, match="is a file"):
+        ensure_folders(tmp_path / "a" / "b", tmp_path / "file" / "c")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    ensure_folders(tmp_path / "a" / "b", tmp_path / "c")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert (tmp_path / "c").is_dir()
 
 
 def test_a_killed_writer_leaves_the_old_file_whole(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -93,6 +93,28 @@ def ensure_folder(path: str | Path) -> Path:
     except OSError as error:
         raise FileError(f"cannot use folder '{folder}': {reason(error)}") from error
     return folder
+
+
+def ensure_folders(*paths: str | Path) -> None:
+    """As `ensure_folder` for several: where one cannot be used, those that were made for the others are gone again."""
+    places = {place for path in paths for place in (Path(path), *Path(path).parents)}
+    made = sorted((place for place in places if not place.exists()), key=lambda place: len(place.parts), reverse=True)
+    try:
+        for path in paths:
+            ensure_folder(path)
+    except FileError:
+        for place in made:
+            with suppress(OSError):
+                place.rmdir()
+        raise
+
+
+def spare(handed_in: Iterable[str | Path], written: Iterable[str | Path]) -> None:
+    """Raise UsageError where a file that is to be written is one of those that were handed in."""
+    kept = [path for path in handed_in if os.path.exists(path)]  # that of pathlib raises where a folder is locked
+    for path in written:
+        if any(os.path.exists(path) and os.path.samefile(path, other) for other in kept):
+            raise UsageError(f"'{path}' would be written over, and it was handed in; write to another place")
 
 
 def atomic_write(path: str | Path, data: bytes) -> Path:

@@ -62,12 +62,14 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         return _coerce_union(args, value, where)
     if origin is Literal:
-        ok = value in args
-    elif origin is tuple:
+        if value not in args:
+            raise RecipeError(f"{where}: {value!r:.80} is none of {', '.join(map(str, args))}")
+        return value
+    if origin is tuple:
         return _coerce_tuple(args, value, where)
-    elif dataclasses.is_dataclass(hint):
+    if dataclasses.is_dataclass(hint):
         return from_json(typing.cast("type[Any]", hint), value, where=where)
-    elif hint is float:
+    if hint is float:
         ok = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         value = float(value) if ok else value
     elif hint is int:

@@ -44,6 +44,8 @@ def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 def _positive(name: str, value: float | None) -> None:
     if value is not None and not value > 0:
         raise UsageError(f"{name} must be positive, got {value}")
+    if value == float("inf"):
+        raise UsageError(f"{name} must be finite, got {value}")
 
 
 def _at_least_one(name: str, value: int) -> None:
@@ -297,12 +299,10 @@ class StyleConfig:
     def __post_init__(self) -> None:
         for name in ("size", "steps", "style_scale", "lr", "history"):
             _positive(name, getattr(self, name))
-            if getattr(self, name) == float("inf"):
-                raise UsageError(f"{name} must be finite")
         for name in ("content_weight", "style_weight", "tv_weight", "smallest", "feather"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
-                raise UsageError(f"{name} must be 0 or more, got {value}")
+                raise UsageError(f"{name} must be 0 or more and finite, got {value}")
         if self.average is not None and not 0 <= self.average < 1:
             raise UsageError(f"average must lie in 0 .. 1 and below 1, got {self.average}")
         for name, choices in STYLE_CHOICES.items():

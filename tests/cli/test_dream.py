@@ -58,6 +58,14 @@ def test_a_guide_is_a_picture_of_the_recipe(phosphene: Command, photo: Path) -> 
     assert inputs["guide"] == inputs["picture"] is not None
 
 
+def test_the_photograph_is_never_written_over(phosphene: Command, photo: Path) -> None:
+    before = photo.read_bytes()
+    ran = phosphene("dream", "photo.png", *FAST, "--out", ".", "--quiet")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "error: 'photo.png' would be written over, and it was handed in; write to another place\n"
+    assert photo.read_bytes() == before
+
+
 def test_no_metadata_leaves_no_recipe(phosphene: Command, photo: Path) -> None:
     phosphene("dream", "photo.png", *FAST, "--out", "out")
     phosphene("dream", "photo.png", *FAST, "--out", "out", "--no-metadata")

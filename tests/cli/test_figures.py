@@ -150,6 +150,20 @@ def test_rerun_gives_the_same_pixels(phosphene: Any, photo: Path, painting: Path
     assert recipe(file)["kind"] in phosphene("info", file).out
 
 
+@pytest.mark.parametrize(
+    ("command", "name"), [("reconstruct", "content-2.png"), ("texture", "texture.png"), ("texture", "sheet.png")]
+)
+def test_the_picture_that_was_handed_in_is_never_written_over(
+    phosphene: Any, photo: Path, command: str, name: str
+) -> None:
+    photo.rename(name)
+    before = Path(name).read_bytes()
+    ran = phosphene(command, name, *FAST, "--out", ".")
+    assert ran.code == EXIT_USAGE
+    assert ran.err == f"error: '{name}' would be written over, and it was handed in; write to another place\n"
+    assert Path(name).read_bytes() == before
+
+
 @pytest.mark.parametrize("command", ["reconstruct", "texture"])
 def test_bad_pictures_are_one_line_and_leave_nothing(phosphene: Any, workplace: Path, command: str) -> None:
     (workplace / "text.png").write_text("no picture")
@@ -163,11 +177,35 @@ def test_bad_pictures_are_one_line_and_leave_nothing(phosphene: Any, workplace: 
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("reconstruct", "photo.png", "--size", "99999999"), "99999999x74999999 is over 64 megapixels"),
+        (("texture", "photo.png", "--size", "99999999"), "over 64 megapixels"),
+        (("tradeoff", "photo.png", "photo.png", "--size", "99999999"), "over 64 megapixels"),
+        (("reconstruct", "photo.png", "--size", "1"), "1x1 pixels show nothing"),
+        (("tradeoff", "photo.png", "photo.png", "--size", "6"), "minivgg cannot look at 6x4 pixels"),
+        (("texture", "photo.png", "--size", "32", "--scale", "1e9"), "scale 1e+09 makes the example 3.2e+10 pixels"),
+        (("texture", "photo.png", "--size", "32", "--scale", "1e-9"), "scale 1e-09 leaves 1x1 pixels"),
+    ],
+)
+def test_sizes_that_cannot_be_are_one_line_and_leave_nothing(
+    phosphene: Any, photo: Path, words: tuple[str, ...], said: str
+) -> None:
+    ran = phosphene(*words, "--model", "minivgg", "--steps", "1", "--quiet")
+    assert (ran.code, ran.out) == (EXIT_USAGE, "")
+    assert ran.err.startswith("error: ")
+    assert said in ran.err
+    assert ran.err.count("\n") == 1
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
     "flags",
     [
         ("--steps", "0"),
         ("--content-layers", "relu9_9"),
         ("--style-layers", "relu1_1,"),
+        ("--style-layers", "relu1_1,relu2_1,relu1_1"),
         ("--size", "0"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -67,11 +68,42 @@ def test_folders_are_painted_each_with_each_and_a_bad_file_is_told(phosphene: An
         (pictures / folder).mkdir()
         for name in names:
             (pictures / folder / name).write_bytes((pictures / name).read_bytes())
-    (pictures / "contents" / "notes.txt").write_text("no picture")
-    ran = phosphene("style", "contents", "styles", *QUICK, *NETWORK, "--json", "--no-report")
+    (pictures / "contents" / "notes.txt").write_text("no picture, and not called one")
+    (pictures / "contents" / "torn.png").write_text("no picture")
+    ran = phosphene("style", "contents", "styles", *QUICK, *NETWORK, "--json", "--no-report", "--quiet")
     assert ran.code == 1
     assert [one["path"] for one in ran.json["results"]] == ["out/content-a.png", "out/content-b.png"]
-    assert [one["path"] for one in ran.json["failed"]] == ["out/notes-a.png", "out/notes-b.png"]
+    assert [one["path"] for one in ran.json["failed"]] == ["out/torn-a.png", "out/torn-b.png"]
+    assert [line.partition(": cannot read")[0] for line in ran.err.splitlines()] == [
+        "error: torn-a.png",
+        "error: torn-b.png",
+    ]
+
+
+def test_what_is_wrong_with_every_painting_is_said_once(phosphene: Any, pictures: Path) -> None:
+    ran = phosphene("style", "content.png", "a.png", "b.png", "--each", *QUICK, *NETWORK, "--style-layers", "relu9_9")
+    assert ran.code == 2
+    assert ran.err.startswith("error: no layer 'relu9_9'")
+    assert len(ran.err.splitlines()) == 1
+    assert not (pictures / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("content.png", "a.png", "--out", "content.png"),
+        ("content.png", "a.png", "--out", "./a.png"),
+        ("content.png", "a.png", "--preview", "a.png"),
+        ("content.png", "a.png", "--start", "b.png", "--out", "b.png"),
+        ("content.png", "a.png", "--mask", "1=mask.png", "--out", "mask.png"),
+    ],
+)
+def test_no_picture_that_was_handed_in_is_written_over(phosphene: Any, pictures: Path, words: tuple[str, ...]) -> None:
+    before = {file: file.read_bytes() for file in pictures.glob("*.png")}
+    ran = phosphene("style", *words, *QUICK, *NETWORK, "--again", "--quiet")
+    assert (ran.code, ran.out) == (2, "")
+    assert "would be written over" in ran.err
+    assert {file: file.read_bytes() for file in pictures.rglob("*.png")} == before
 
 
 def test_a_sweep_gives_a_painting_for_each_value_and_a_sheet(phosphene: Any, pictures: Path) -> None:
@@ -98,7 +130,7 @@ def test_the_walk_leads_from_the_content_to_the_style(phosphene: Any, pictures: 
     with Image.open("out/content-a.walk.webp") as film:
         assert film.n_frames >= 3
     weights = [float(line.rpartition(" ")[2]) for line in ran.err.splitlines() if line.startswith("frame ")]
-    assert weights == pytest.approx([0.15, 0.005, 0.005 / 30], rel=0.01)
+    assert weights == pytest.approx([5, 0.005 * (1000 / 30) ** 0.5, 0.005 / 30], rel=0.01)
 
 
 def test_interrupted_is_130_and_resumed_is_as_unbroken(
@@ -120,7 +152,9 @@ def test_interrupted_is_130_and_resumed_is_as_unbroken(
     assert Path("art.png").is_file()
     monkeypatch.undo()
     monkeypatch.chdir(pictures)
-    assert phosphene("style", *PLAIN, "--out", "art.png", "--resume").code == 0
+    resumed = phosphene("style", *PLAIN, "--out", "art.png", "--resume")
+    assert resumed.code == 0
+    assert all(float(left) < 1000 for left in re.findall(r"(\d+) s left", resumed.err))  # no faster for what was done
     assert torch.equal(read_pixels("art.png").pixels, read_pixels("whole.png").pixels)
 
 
@@ -183,6 +217,7 @@ def make_bad_files(folder: Path) -> None:
     Image.fromarray(np.zeros((1, 5000, 3), np.uint8)).save(folder / "line.png")
     Image.fromarray(np.zeros((64, 48), np.uint8) + 255).save(folder / "tall.png")
     Image.fromarray(np.zeros((48, 64), np.uint8)).save(folder / "black.png")
+    Image.fromarray(np.zeros((48, 64, 4), np.uint8)).save(folder / "clear.png")
 
 
 BAD = [
@@ -190,16 +225,19 @@ BAD = [
     (("content.png", "text.png"), 1, "cannot read picture 'text.png'"),
     (("empty.png", "a.png"), 1, "the file is empty"),
     (("cut.png", "a.png"), 1, "truncated"),
-    (("huge.png", "a.png"), 1, "over 64 megapixels"),
+    (("huge.png", "a.png"), 1, "over 64 megapixels; shrink it first"),
+    (("clear.png", "a.png"), 1, "'clear.png': it is transparent everywhere"),
+    (("content.png", "clear.png"), 1, "'clear.png': it is transparent everywhere"),
     (("dot.png", "a.png"), 1, "1x1"),
     (("content.png", "line.png"), 1, "5000x1"),
     (("nowhere.png", "a.png"), 1, "no such file"),
-    (("folder", "a.png"), 2, "no file in the folder 'folder'"),
+    (("folder", "a.png"), 2, "no picture in the folder 'folder'"),
     (("content.png",), 2, "STYLE"),
     (("content.png", "a.png", "--mask", "1=folder"), 2, "it is a folder"),
     (("content.png", "a.png", "--mask", "1=tall.png"), 2, "of another shape"),
     (("content.png", "a.png", "--mask", "1=black.png"), 2, "black everywhere"),
     (("content.png", "a.png", "--mask", "2=mask.png"), 2, "there is a mask for style 2"),
+    (("content.png", "a.png", "--mask", "1=mask.png", "--mask", "1=mask.png"), 2, "names style 1 twice"),
     (("content.png", "a.png", "--mask", "mask.png"), 2, "N=FILE"),
     (("content.png", "a.png", "--style-mask", "1=black.png"), 2, "black everywhere"),
     (("content.png", "a.png", "--leave", "tall.png"), 2, "of another shape"),
@@ -208,6 +246,17 @@ BAD = [
     (("content.png", "a.png", "--style-weights", "1,2"), 2, "2 style weights for 1 style picture"),
     (("content.png", "a.png", "--style-weights", "nan"), 2, "--style-weights"),
     (("content.png", "a.png", "--content-weight", "nan"), 2, "content_weight"),
+    (("content.png", "a.png", "--layer-weights", "1,inf,1,1,1"), 2, "layer_weights must be 0 or more"),
+    (("content.png", "a.png", "--lr", "inf"), 2, "lr must be finite, got inf"),
+    (("content.png", "a.png", "--memory", "inf"), 2, "memory must be finite, got inf"),
+    (("content.png", "a.png", "--memory", "1e-9"), 2, "choose a smaller size"),
+    (
+        ("content.png", "a.png", "--style-scale", "1e9"),
+        2,
+        "style_scale 1e+09 makes the style picture 4.8e+10 pixels long; 8000 are the most",
+    ),
+    (("content.png", "a.png", "--style-scale", "1e-4"), 2, "style_scale 0.0001 leaves 1x1 pixels"),
+    (("content.png", "a.png", "--history", "9" * 20, "--memory", "1e-9"), 2, "choose a smaller size"),
     (("content.png", "a.png", "--size", "0"), 2, "size"),
     (("content.png", "a.png", "--style-layers", "relu9_9"), 2, "no layer 'relu9_9'"),
     (("content.png", "a.png", "--start", "nois"), 2, "no start 'nois'"),
@@ -215,11 +264,13 @@ BAD = [
     (("content.png", "a.png", "--out", "art.xyz"), 2, "suffix"),
     (("content.png", "a.png", "--out", "art.jpg", "--bits", "16"), 2, "16 bits"),
     (("content.png", "a.png", "--out", "a.png/out"), 1, "is a file"),
+    (("content.png", "a.png", "--preview", "a.png/now.png"), 1, "is a file"),
     (("content.png", "a.png", "b.png", "--each", "--out", "art.png"), 2, "name a folder"),
     (("content.png", "a.png", "--sweep", "colour=1,2"), 2, "--sweep"),
     (("content.png", "a.png", "--walk", "1"), 2, "2 frames or more"),
     (("content.png", "a.png", "b.png", "--each", "--walk", "3"), 2, "one painting"),
     (("content.png", "a.png", "--sweep", "size=1,x"), 2, "size"),
+    (("content.png", "a.png", "--sweep", "preset=quality,foo"), 2, "'foo' is none of quality, gatys2015"),
     (("content.png", "a.png", "--normalize", "folder"), 2, "no picture in 'folder'"),
     (("content.png", "a.png", "--judge", "minivg"), 2, "no model 'minivg'"),
 ]

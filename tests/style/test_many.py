@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from phosphene.errors import UsageError
+from phosphene.errors import MediaError, UsageError
 from phosphene.media import read_pixels, write_picture
 from phosphene.models import Model, load
 from phosphene.recipe import RunConfig, StyleConfig
@@ -121,6 +122,22 @@ def test_pictures_of_the_same_name_get_files_of_their_own(folders: tuple[Path, P
     assert [one.file.name for one in made] == ["sea.png-a+b.png", "sea.jpg-a+b.png", "sky-a+b.png"]
 
 
-def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no file in the folder"):
+def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_: Path) -> None:
+        raise PermissionError(errno.EACCES, "denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)  # the administrator may read anything, and tests may run as one
+    with pytest.raises(MediaError, match=f"cannot read '{tmp_path}': permission denied"):
         pictures_at(tmp_path)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no picture in the folder"):
+        pictures_at(tmp_path)
+
+
+def test_long_names_are_cut_and_stay_apart() -> None:
+    contents = [Path("海" * 60 + end + ".jpg") for end in "ab"]
+    names = [one.file.name for one in crossed(contents, [(Path("a.png"),)], Path(), ".png", QUICK)]
+    assert len({*names}) == 2
+    assert all(len(name.encode()) <= 104 for name in names)

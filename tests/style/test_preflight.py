@@ -136,7 +136,7 @@ def test_the_record_says_how_each_scale_was_done(small: Model, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.2, "about 1 seconds"), (65, "about 65 seconds"), (170, "about 3 minutes"), (9000, "about 2.5 hours")],
+    [(0.2, "about 1 second"), (65, "about 65 seconds"), (170, "about 3 minutes"), (9000, "about 2.5 hours")],
 )
 def test_times_are_said_roughly(seconds: float, words: str) -> None:
     assert duration(seconds) == words

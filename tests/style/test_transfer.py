@@ -204,6 +204,15 @@ def test_every_start_is_a_start(vgg: Model, start: str) -> None:
     assert painted.status == "ok"
 
 
+@pytest.mark.parametrize("signal", ["fourier", "pixels"])
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_a_white_picture_does_not_stay_white(vgg: Model, signal: str, optimizer: str) -> None:
+    config = StyleConfig(size=48, smallest=0, steps=3, start="white", signal=signal, optimizer=optimizer)
+    painted = paint(vgg, job(), config, CPU)
+    assert painted.picture.min() < 0.95
+    assert painted.history[-1][2] < painted.history[0][2]
+
+
 def test_two_seeds_of_noise_are_two_pictures_and_one_is_one(vgg: Model) -> None:
     pictures = [
         paint(vgg, job(), StyleConfig(size=48, smallest=0, steps=1, start="noise", seed=seed), CPU).picture

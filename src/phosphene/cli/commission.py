@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from torch import Tensor
+
 from phosphene.errors import PhospheneError, UsageError
+from phosphene.files import spare
 from phosphene.media import Bits, output_format
+from phosphene.models import Model
 from phosphene.recipe import StyleConfig, from_json, to_json
 from phosphene.style.inputs import Inputs, Mask, read, read_start
 from phosphene.style.many import Commission, crossed, pictures_at
+from phosphene.style.method import STARTS, method
 
 LISTS = ";"  # between the alternatives of an option whose values hold commas themselves
 
@@ -24,6 +30,12 @@ class Pictures:
     masks: dict[int, Mask]
     style_masks: dict[int, Mask]
     leave: Mask | None
+
+    @property
+    def files(self) -> list[Path]:
+        """Those of the masks."""
+        drawn = (*self.masks.values(), *self.style_masks.values(), *filter(None, [self.leave]))
+        return [Path(mask.source) for mask in drawn if not isinstance(mask.source, Tensor)]
 
     def read(self, commission: Commission) -> Inputs:
         """The inputs of a commission. Raises MediaError for what cannot be read, UsageError for what does not fit."""
@@ -53,7 +65,7 @@ def commissioned(
     found = [file for style in styles for file in pictures_at(style)]
     apart = each or any(style.is_dir() for style in styles)
     groups = [(file,) for file in found] if apart else [tuple(found)]
-    single = bool(out.suffix) and not out.is_dir()
+    single = bool(out.suffix) and not os.path.isdir(out)
     commissions = crossed(
         contents, groups, out.parent if single else out, out.suffix if single else f".{format}", settings
     )
@@ -99,19 +111,32 @@ def parsed(text: str) -> int | float | str | bool:
     return text
 
 
-def check_outputs(commissions: Sequence[Commission], bits: Bits | None) -> None:
-    """Raise before any computing where a result could not be written in its format."""
+def check_outputs(
+    commissions: Sequence[Commission], pictures: Pictures, bits: Bits | None, preview: Path | None
+) -> None:
+    """Raise before any computing where a result could not be written in its format, or over a picture handed in."""
     for commission in commissions:
         output_format(commission.file, bits=bits or 8)
+    starts = {Path(one.config.start) for one in commissions if one.config.start not in (None, *STARTS)}
+    handed_in = {path for one in commissions for path in (one.content, *one.styles)}
+    spare([*handed_in, *starts, *pictures.files], [*(one.file for one in commissions), *filter(None, [preview])])
+
+
+def check_settings(commissions: Sequence[Commission], network: Model) -> None:
+    """Raise for settings that this network or no network can carry out: what is wrong with all is said once."""
+    for config in dict.fromkeys(one.config for one in commissions):
+        method(config, network)
 
 
 def numbered(texts: Sequence[str], option: str) -> dict[int, Mask]:
     """`2=sky.png` as {2: mask}."""
-    found = {}
+    found: dict[int, Mask] = {}
     for text in texts:
         number, equals, file = text.partition("=")
         if not equals or not number.strip().isdigit() or not file:
             raise UsageError(f"{option} is N=FILE with the number of a style, such as 1=sky.png; got {text!r}")
+        if int(number) in found:
+            raise UsageError(f"{option} names style {int(number)} twice; draw both regions in one picture")
         found[int(number)] = masked(file)
     return found
 

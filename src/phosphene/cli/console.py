@@ -36,6 +36,10 @@ class Screen:
         if not self.quiet:
             self.err.print(text)
 
+    def fail(self, text: str) -> None:
+        """A part of the work that failed, on stderr, also when quiet."""
+        self.err.print(f"error: {text}")
+
     def result(self, text: str) -> None:
         """A line of the result, on stdout; with --json nothing but the JSON goes there."""
         if not self.as_json:

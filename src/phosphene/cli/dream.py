@@ -18,7 +18,7 @@ from phosphene.deepdream.api import finite as number
 from phosphene.deepdream.config import DreamConfig
 from phosphene.deepdream.dreaming import Dreamed, Dreaming, Frame
 from phosphene.errors import EXIT_FAILED, UsageError
-from phosphene.files import ensure_folder, safe_name
+from phosphene.files import ensure_folder, safe_name, spare
 from phosphene.models import DEFAULT_MODEL, is_known
 from phosphene.recipe import RunConfig
 
@@ -78,6 +78,8 @@ def dream(
         guide=led,
         frames=1 + zoom,
     )
+    file = out / f"{safe_name(Path(shown).stem)}.png"
+    spare([Path(shown), *filter(None, [guide])], [file])
     ensure_folder(out)
     height, width = work.size
     octaves = f"{len(work.sizes)} octaves from {max(work.sizes[0])}" if len(work.sizes) > 1 else "one octave"
@@ -86,7 +88,7 @@ def dream(
         f"{work.arithmetic.device} {work.arithmetic.precision}"
     )
     frames, stopped = show(work, screen)
-    made = dreamt(work, start, led).save(out / f"{safe_name(Path(shown).stem)}.png", metadata=metadata)
+    made = dreamt(work, start, led).save(file, metadata=metadata)
     film = None
     if len(frames.frames) > 1:
         assert made.path is not None  # it was just saved

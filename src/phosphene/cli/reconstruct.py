@@ -13,6 +13,7 @@ from phosphene.cli.options import Json, Network, NetworkFlags, Quiet
 from phosphene.cli.render import INTERRUPTED, stopping
 from phosphene.cli.style import open_network
 from phosphene.features.render import Progress
+from phosphene.files import spare
 from phosphene.recipe import ReconstructConfig, RunConfig
 from phosphene.style.figure import Made, Work, Worked
 from phosphene.style.inputs import read
@@ -60,6 +61,7 @@ def reconstruct(
     picture = seen(image, "picture", screen)
     _, network = open_network(model, opened, screen)
     work = Reconstructing(network, picture, config, RunConfig(device, precision), folder=out, metadata=metadata)
+    spare([image], work.files(out))
     show(work, screen)
     result = work.result()
     sheet = result.save(out / "sheet.png") if len(result) else None

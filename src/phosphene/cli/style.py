@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from phosphene.cli.commission import Pictures, check_outputs, commissioned, masked, numbered
+from phosphene.cli.commission import Pictures, check_outputs, check_settings, commissioned, masked, numbered
 from phosphene.cli.console import Screen, relative
 from phosphene.cli.options import Flat, Json, Network, NetworkFlags, Quiet, numbers
 from phosphene.cli.render import INTERRUPTED, stopping
 from phosphene.cli.watch import Film, PaintMeter, Preview
 from phosphene.contact import contact_sheet
 from phosphene.errors import EXIT_FAILED, UsageError
-from phosphene.files import atomic_write, ensure_folder
+from phosphene.files import atomic_write, ensure_folders
 from phosphene.media import png_bytes, read_picture, to_tensor
 from phosphene.models import DEFAULT_MODEL, Model, load
 from phosphene.recipe import RunConfig, StyleConfig
@@ -29,6 +29,7 @@ from phosphene.style.transfer import StepDone, Transfer
 from phosphene.style.walk import FrameBegun, Walk
 
 NO_JUDGE = "none"
+ROW = 5  # paintings of a sweep that lie side by side: more take rows
 FORMATS = Literal["png", "tif", "jpg", "webp", "avif"]
 
 StyleFlags = Annotated[StyleConfig, Flat, Parameter(group="Picture")]
@@ -134,13 +135,14 @@ def style(
         None if leave is None else masked(leave),
     )
     commissions = commissioned(content, style_, settings, out, format, each=each, sweep=sweep)
-    check_outputs(commissions, bits)
+    check_outputs(commissions, pictures, bits, preview)
     if walk is not None and len(commissions) > 1:
         raise UsageError(f"--walk is for one painting, and {len(commissions)} are asked for")
     watched = None if preview is None else Preview(preview)
     if len(commissions) == 1:
         pictures.read(commissions[0])  # a slip in a file is told before a large network is loaded
     name, network = open_network(model, opened, screen)
+    check_settings(commissions, network)
     if normalize is not None:
         network = normalized_by_folder(network, method(settings, network)[0], normalize)
     run = RunConfig(device, precision, memory=memory, checkpoint_every=checkpoint_every)
@@ -222,7 +224,8 @@ def show(studio: Studio, screen: Screen, *, preview: Preview | None, film: Film 
     with PaintMeter(screen) as meter, stopping(studio) as stopped:
         for event in studio:
             if isinstance(event, Begun):
-                ensure_folder(event.commission.file.parent)  # here, where all that could be refused was looked at
+                place = event.commission.file.parent  # here, where all that could be refused was looked at
+                ensure_folders(place) if preview is None else ensure_folders(place, preview.file.parent)
                 transfer = event.painter.transfer
                 announce(event, screen, shown)
                 meter.begin(event.commission.file.name)
@@ -241,7 +244,7 @@ def show(studio: Studio, screen: Screen, *, preview: Preview | None, film: Film 
             elif isinstance(event, Failed):
                 if len(studio.commissions) == 1:
                     raise event.error
-                screen.say(f"{event.commission.file.name}: {event.error}")
+                screen.fail(f"{event.commission.file.name}: {event.error}")
                 shown.failed.append(event)
     shown.stopped = bool(stopped)
     return shown
@@ -301,7 +304,7 @@ def done(event: Done, screen: Screen, shown: Shown, *, film: Film | None, report
     shown.files.append(event.commission)
     if painting.status == "degenerate":
         shown.unsound += 1
-        screen.say(f"{file.name}: {painting.reason}")
+        screen.fail(f"{file.name}: {painting.reason}")
     if film is not None:
         film.add(painting.pixels)
         film.write(file.with_name(f"{file.stem}.film.webp"))
@@ -329,6 +332,8 @@ def sweep_sheet(shown: Shown, sweep: str, folder: Path) -> Path:
     labels = []
     for commission, entry in zip(shown.files, shown.entries, strict=True):
         loss = entry["loss"]
-        labels.append([commission.label, f"content {loss['content'] or 0:.3g}  style {loss['style'] or 0:.3g}"])
-    sheet = contact_sheet(pixels, labels, title=f"{shown.files[0].content.stem}: {sweep}")
+        parts = [f"{name} {loss[name] or 0:.3g}" for name in ("content", "style")]
+        labels.append([commission.label, *parts])
+    columns = len(pixels) if len(pixels) <= ROW else None
+    sheet = contact_sheet(pixels, labels, columns=columns, title=f"{shown.files[0].content.stem}\n{sweep}")
     return atomic_write(folder / "sweep.png", png_bytes(sheet))

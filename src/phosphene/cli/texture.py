@@ -11,7 +11,7 @@ from phosphene.cli.console import Screen, relative
 from phosphene.cli.options import Json, Network, NetworkFlags, Quiet, pixels
 from phosphene.cli.reconstruct import Device, Metadata, Named, Precision, ended, seen, show
 from phosphene.cli.style import open_network
-from phosphene.files import atomic_write
+from phosphene.files import atomic_write, spare
 from phosphene.media import png_bytes
 from phosphene.recipe import RunConfig, TextureConfig
 from phosphene.style.texture import Texturing
@@ -66,6 +66,7 @@ def texture(
     example = seen(style, "example", screen)
     _, network = open_network(model, opened, screen)
     work = Texturing(network, example, config, RunConfig(device, precision), folder=out, metadata=metadata)
+    spare([style], work.files(out))
     show(work, screen)
     result = work.result()
     sheet = atomic_write(out / "sheet.png", png_bytes(result.sheet()))

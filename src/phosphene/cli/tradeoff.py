@@ -11,6 +11,7 @@ from phosphene.cli.console import Screen, relative
 from phosphene.cli.options import Json, Network, NetworkFlags, Quiet
 from phosphene.cli.reconstruct import Device, Metadata, Named, Precision, ended, seen, show
 from phosphene.cli.style import open_network
+from phosphene.files import spare
 from phosphene.recipe import RunConfig, TradeoffConfig
 from phosphene.style.tradeoff import Cell, Tradeoff
 
@@ -48,6 +49,7 @@ def tradeoff(
     photo, painting = seen(content, "content", screen), seen(style, "style", screen)
     _, network = open_network(model, opened, screen)
     work = Tradeoff(network, photo, painting, config, RunConfig(device, precision), folder=out, metadata=metadata)
+    spare([content, style], work.files(out))
     show(work, screen)
     grid = work.grid()
     sheet = grid.save(out / "sheet.png") if len(grid) else None

@@ -26,7 +26,8 @@ class PaintMeter(Bar):
 
     def show(self, event: StepDone, transfer: Transfer) -> None:
         """Show that a step was done."""
-        found = event.done if event.step.i > 1 else 0.0
+        height, width = transfer.sizes[event.number - 1]
+        found = event.done - height * width  # all but this step
         self.advance(event.done, event.total, found, lambda speed: detail(event, transfer))
 
 

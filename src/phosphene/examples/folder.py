@@ -14,8 +14,7 @@ from PIL import Image
 from phosphene.errors import MediaError, UsageError
 from phosphene.files import reason
 from phosphene.media import opaque, read_picture
-
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".avif", ".bmp", ".gif"))
+from phosphene.media.decode import SUFFIXES as SUFFIXES
 
 
 class Folder:

@@ -24,7 +24,11 @@ from phosphene.errors import MediaError
 from phosphene.files import reason
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF", "BMP", "GIF")  # the rest of Pillow's decoders are rarely fuzzed
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".avif", ".bmp", ".gif")
+)  # of files that hold pictures
 MAX_PIXELS = 64_000_000  # 64 megapixels: more than any camera a user is likely to bring, 256 MB as RGBA
+TOO_LARGE = f"over {MAX_PIXELS // 1_000_000} megapixels; shrink it first"
 MAX_FILE_BYTES = 512 << 20  # a 64-megapixel 16-bit RGBA TIFF, uncompressed
 MAX_LEVEL_16 = 65535
 BITS_PER_SAMPLE, PHOTOMETRIC, PLANAR = 258, 262, 284  # tags of TIFF 6.0
@@ -93,7 +97,7 @@ def untrusted(data: bytes, name: str) -> Iterator[Image.Image]:
         except UnidentifiedImageError:
             raise MediaError(f"cannot read picture '{name}': not a {', '.join(FORMATS)} file, or damaged") from None
         except Image.DecompressionBombError:
-            raise MediaError(f"cannot read picture '{name}': over {MAX_PIXELS // 1_000_000} megapixels") from None
+            raise MediaError(f"cannot read picture '{name}': {TOO_LARGE}") from None
         except Exception as error:  # damaged files make decoders raise nearly anything, from struct.error to TypeError
             what = "truncated" if "truncated" in str(error).lower() else f"damaged ({error})"
             raise MediaError(f"cannot read picture '{name}': the file is {what}") from error
@@ -112,7 +116,7 @@ def standard(image: Image.Image) -> Image.Image:
 def _refuse_large(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise MediaError(f"{width}x{height} is over {MAX_PIXELS // 1_000_000} megapixels")
+        raise MediaError(f"{width}x{height} is {TOO_LARGE}")
 
 
 def is_numeric_gray(image: Image.Image) -> bool:

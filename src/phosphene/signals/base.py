@@ -24,6 +24,7 @@ from phosphene.natural import Natural, color_basis, sigmoid_rows_
 from phosphene.seeds import Generators
 
 ENCODE_MARGIN = 0.5 / 255  # black and white are moved in by half an 8-bit level: their logits would be infinite
+INSIDE = 1e-4  # a fortieth of an 8-bit level: at black and white themselves a cut has no slope, and nothing would move
 GRAY = 0.5  # the picture where nothing is written
 
 # name -> class, for the command line, recipes, and the tests that run every law over every signal
@@ -120,7 +121,7 @@ class Signal(nn.Module, ABC):
         if not bool(((pictures >= 0) & (pictures <= 1)).all()):
             raise UsageError("cannot encode pictures with values outside 0 .. 1")
         if self.clamped:
-            linear = pictures.double() - GRAY
+            linear = pictures.double().clamp(INSIDE, 1 - INSIDE) - GRAY
         else:
             linear = torch.logit(pictures.double().clamp(ENCODE_MARGIN, 1 - ENCODE_MARGIN))
         flat: Tensor = torch.linalg.solve(self.basis.double(), linear.flatten(2))

@@ -119,8 +119,8 @@ class Figure:
 
     kind: what recipes call it. inputs: pictures by name that it is made from, for their SHA-256. folder: where panels
     are kept and found, if anywhere. `stop()` ends it after the current step; the picture in work comes with status
-    "interrupted". Raises UsageError for a layer that the network lacks and for a network that sees no colors, FileError
-    for a folder that cannot be written.
+    "interrupted". Raises UsageError for a layer that the network lacks, for pictures that it cannot look at and for a
+    network that sees no colors, FileError for a folder that cannot be written.
     """
 
     def __init__(
@@ -143,6 +143,8 @@ class Figure:
         self.inputs = {name: pixels_sha256(picture) for name, picture in inputs.items()}
         self.panels: list[Panel] = []
         self._stopping = False
+        if requests:
+            self._aimed(requests[0], requests[0].stages[0])  # what the network cannot look at is found here
         if folder is not None:
             ensure_folder(folder)
 
@@ -272,7 +274,7 @@ class Figure:
         except RuntimeError as error:  # torch's own, from deep inside: a kernel larger than what is left of the picture
             if is_out_of_memory(error):
                 raise PhospheneError(f"out of memory at {width}x{height} pixels; use a smaller size") from error
-            raise UsageError(f"{self.model.name} cannot look at {width}x{height} pixels: {error}") from error
+            raise UsageError(cannot_look(self.model, height, width, error)) from error
 
     def _identity(self, request: Request) -> dict[str, Any]:
         """The parts of a recipe that decide which picture it makes, as JSON gives them back."""
@@ -311,6 +313,10 @@ class Work:
         """Whether every picture is there and none was interrupted."""
         return self.figure.complete
 
+    def files(self, folder: Path) -> list[Path]:
+        """The pictures as they will lie in a folder, and their sheet."""
+        return [folder / f"{name}.png" for name in (*(request.name for request in self.figure.requests), "sheet")]
+
     def __iter__(self) -> Iterator[Event]:
         return iter(self.figure)
 
@@ -318,6 +324,11 @@ class Work:
 def _view(request: Request) -> Wrap:
     """How the network sees the picture: as it is, or with its own repetition around it."""
     return Wrap(0 if request.around is None else request.around.margin)
+
+
+def cannot_look(model: Model, height: int, width: int, error: Exception) -> str:
+    """What to say when a network fails on a picture that is too small for it."""
+    return f"{model.name} cannot look at {width}x{height} pixels ({error}); choose a larger size, or shallower layers"
 
 
 def white_noise(seed: int, size: tuple[int, int]) -> Tensor:

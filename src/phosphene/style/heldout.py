@@ -113,7 +113,7 @@ class _Bench:
         mine, theirs = (acts[self.content_layer].float().flatten(2) for acts in (self.painting, self.content))
         mine, theirs = mine - mine.mean(2, keepdim=True), theirs - theirs.mean(2, keepdim=True)
         size = mine.norm() * theirs.norm()
-        return float((mine * theirs).sum() / size) if float(size) > 0 else None
+        return float(((mine * theirs).sum() / size).clamp(-1, 1)) if float(size) > 0 else None
 
     def _noise(self) -> Tensor:
         return Generators(0, ["heldout"]).normal("noise", 0, (3, *self.size)).mul(0.25).add(0.5).clamp(0, 1)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from PIL import Image
 from torch import Tensor
 
-from phosphene.errors import UsageError
+from phosphene.errors import MediaError, UsageError
 from phosphene.media import pixels_sha256, read_pixels, to_tensor
 from phosphene.recipe import StyleConfig
 from phosphene.style.job import Job, Style, check_picture
@@ -87,10 +87,12 @@ class Inputs:
     def __post_init__(self) -> None:
         count = len(self.styles)
         if self.weights and len(self.weights) != count:
-            raise UsageError(f"{len(self.weights)} style weights for {count} style picture{'s' * (count != 1)}")
+            given = len(self.weights)
+            raise UsageError(f"{given} style weight{'s' * (given != 1)} for {count} style picture{'s' * (count != 1)}")
         for number in (*self.masks, *self.style_masks):
             if not 1 <= number <= count:
-                raise UsageError(f"there is a mask for style {number}, and there are {count} styles")
+                numbers = "1" if count == 1 else f"1 to {count}"
+                raise UsageError(f"there is a mask for style {number}, and the styles have the numbers {numbers}")
 
     @property
     def bits(self) -> int:
@@ -152,6 +154,8 @@ def read(source: Source, role: str) -> Given:
     """
     if isinstance(source, str | Path):
         found = read_pixels(source, least_side=LEAST_SIDE)
+        if unseen(found.pixels):
+            raise MediaError(f"cannot read picture '{source}': it is transparent everywhere, and nothing of it is seen")
         return Given(Path(source).name, found.pixels, found.bits, found.notes)
     pixels = source if isinstance(source, Tensor) else to_tensor(source)
     pixels = pixels.detach().float().cpu()
@@ -163,7 +167,14 @@ def read(source: Source, role: str) -> Given:
     if min(pixels.shape[1:]) < LEAST_SIDE:
         height, width = pixels.shape[1:]
         raise UsageError(f"the {role} picture is {width}x{height}, and no side may be under {LEAST_SIDE} pixels")
+    if unseen(pixels):
+        raise UsageError(f"the {role} picture is transparent everywhere, and nothing of it is seen")
     return Given(role, pixels)
+
+
+def unseen(pixels: Tensor) -> bool:
+    """Whether a picture (3 or 4, h, w) is transparent everywhere."""
+    return len(pixels) == 4 and not bool(pixels[3].any())
 
 
 def read_start(start: str | Source | None) -> tuple[str | None, Given | None]:

@@ -14,7 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from phosphene.errors import UsageError
+from phosphene.media import MAX_PIXELS
+
 RATIO = math.sqrt(2)
+LEAST_SIDE = 4  # pixels of a picture that is compared or made, at the coarsest scale: fewer hold no texture
 LAST_RATIO = 1.2  # the last step up is at least this: a smaller one is work for nothing
 
 
@@ -32,6 +36,14 @@ def fitted(height: int, width: int, longer: float) -> tuple[int, int]:
     """(height, width) of a picture of that aspect whose longer side is `longer` pixels; at least 1 each."""
     factor = longer / max(height, width)
     return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def check_canvas(height: int, width: int) -> None:
+    """Raise UsageError for a picture of more pixels than can be read again, or of next to none."""
+    if height * width > MAX_PIXELS:
+        raise UsageError(f"{width}x{height} is over {MAX_PIXELS // 1_000_000} megapixels; choose a smaller size")
+    if min(height, width) < LEAST_SIDE:
+        raise UsageError(f"{width}x{height} pixels show nothing; choose a larger size")
 
 
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -6,13 +6,15 @@ from the same pictures with the same settings, is not made again; what was inter
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from phosphene.errors import PhospheneError, UsageError
+from phosphene.errors import MediaError, PhospheneError, UsageError
+from phosphene.files import reason
 from phosphene.media import Bits
 from phosphene.models import Model
 from phosphene.recipe import RunConfig, StyleConfig
@@ -24,7 +26,8 @@ from phosphene.style.painting import Painting
 from phosphene.style.record import Circumstances
 from phosphene.style.store import Store
 
-MAX_NAME = 100  # characters of a file's name before its suffix: the system's limit is 255 bytes, and endings follow
+MAX_NAME = 100  # bytes of a file's name before its suffix: the system's limit is 255, and endings follow
+HASH_DIGITS = 8  # 32 bits tell apart the paintings of one command whose names are cut
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,11 @@ def crossed(
 
 def title(content: Path, styles: Sequence[Path], contents_named: dict[Path, str], styles_named: dict[Path, str]) -> str:
     """What a painting is called: chelsea-starry_night, or chelsea-starry_night+the_scream for a blend."""
-    return f"{contents_named[content]}-{'+'.join(styles_named[style] for style in styles)}"[:MAX_NAME]
+    whole = f"{contents_named[content]}-{'+'.join(styles_named[style] for style in styles)}"
+    if len(whole.encode()) <= MAX_NAME:
+        return whole
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:HASH_DIGITS]
+    return f"{whole.encode()[: MAX_NAME - HASH_DIGITS - 1].decode(errors='ignore')}~{digest}"
 
 
 def names(files: Sequence[Path]) -> dict[Path, str]:
@@ -181,10 +188,14 @@ def names(files: Sequence[Path]) -> dict[Path, str]:
 
 
 def pictures_at(path: Path) -> list[Path]:
-    """The file itself, or the files in a folder. Raises UsageError for an empty folder."""
-    if not path.is_dir():
-        return [path]
-    found = list(picture_files(path))
+    """The file itself, or the pictures in a folder. Raises UsageError for a folder without any, MediaError for one
+    that cannot be read."""
+    try:
+        if not path.is_dir():
+            return [path]
+        found = list(picture_files(path))
+    except OSError as error:
+        raise MediaError(f"cannot read '{path}': {reason(error)}") from error
     if not found:
-        raise UsageError(f"there is no file in the folder '{path}'")
+        raise UsageError(f"there is no picture in the folder '{path}'")
     return found

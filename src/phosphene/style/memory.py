@@ -219,8 +219,9 @@ def _bytes_per_pixel(model: Model, name: str) -> float:
 
 def _history_that_fits(found: Estimate, room: int) -> int | None:
     """The longest history, shorter than the method's own, with which the whole picture fits; None if there is none."""
-    lengths = range(found.history - 1, SHORTEST_HISTORY - 1, -1)
-    return next((pairs for pairs in lengths if found.peak(history=pairs) <= room), None)
+    pair = 2 * COLOR_BYTES * found.pixels
+    longest = min(found.history - 1, (room - found.peak(history=0)) // pair)
+    return longest if longest >= SHORTEST_HISTORY else None
 
 
 def _tiles_that_fit(found: Estimate, room: int, reach: Reach, reason: str) -> Choice:

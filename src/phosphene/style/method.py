@@ -145,7 +145,7 @@ def method(config: StyleConfig, model: Model) -> tuple[Method, list[str]]:
             raise UsageError(f"{len(weights)} layer_weights for {count} style layers {', '.join(made.style_layers)}")
     if len(weights) == 1:
         weights *= len(made.style_layers)
-    if min(weights) < 0 or not sum(weights) > 0:
+    if not (all(0 <= weight < float("inf") for weight in weights) and sum(weights) > 0):
         raise UsageError(f"layer_weights must be 0 or more and not all 0, got {config.layer_weights}")
     if config.layer_weights is not None:
         share = sum(preset.layer_weights) / sum(weights)
@@ -168,10 +168,8 @@ def _with_layers(made: Method, config: StyleConfig, model: Model) -> tuple[Metho
         notes.append(f"content layer of {model.name}: {', '.join(content)}")
     if config.style_layers is None and made.style_weight:
         notes.append(f"style layers of {model.name}: {', '.join(style)}")
-    for kind, chosen in (("content", content), ("style", style)):
-        found = [model.find_layer(name).name for name in chosen]
-        if len({*found}) < len(found):
-            raise UsageError(f"a {kind} layer is named twice: {', '.join(chosen)}")
+    check_layers("content", content, model)
+    check_layers("style", style, model)
     return replace(made, content_layers=content, style_layers=style), notes
 
 
@@ -215,6 +213,13 @@ def names(text: str | None) -> tuple[str, ...]:
     if not all(found):
         raise UsageError(f"layers are names joined by commas, got {text!r}")
     return found
+
+
+def check_layers(kind: str, chosen: Sequence[str], model: Model) -> None:
+    """Raise UnknownNameError for a layer that the network lacks, UsageError for one that is named twice."""
+    found = [model.find_layer(name).name for name in chosen]
+    if len({*found}) < len(found):
+        raise UsageError(f"a {kind} layer is named twice: {', '.join(chosen)}")
 
 
 def numbers(text: str | None, option: str) -> tuple[float, ...]:

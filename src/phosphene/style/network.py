@@ -14,6 +14,7 @@ from torch import Tensor
 
 from phosphene.errors import MediaError, UsageError
 from phosphene.media import read_pixels
+from phosphene.media.decode import SUFFIXES
 from phosphene.models import Model, average_pooling, normalize_activations
 from phosphene.models.pooling import VARIANT as POOLED
 from phosphene.recipe import StyleConfig
@@ -69,8 +70,12 @@ def shown(picture: Tensor) -> Tensor:
 
 
 def picture_files(folder: str | Path) -> Sequence[Path]:
-    """The files of a folder that may be pictures, by name; hidden files and folders are left out."""
-    return sorted(file for file in Path(folder).iterdir() if file.is_file() and not file.name.startswith("."))
+    """The files of a folder whose suffix is that of a picture, by name; hidden files and folders are left out."""
+    return sorted(file for file in Path(folder).iterdir() if _is_picture(file))
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
 
 
 def _folder_pictures(folder: str | Path) -> Iterator[Tensor]:
@@ -81,7 +86,7 @@ def _folder_pictures(folder: str | Path) -> Iterator[Tensor]:
         try:
             picture = read_pixels(file).pixels
         except MediaError:
-            continue  # a folder of pictures has lists and notes in it too
+            continue
         found += 1
         yield shown(over_white(picture))
     if not found:

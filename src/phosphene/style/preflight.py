@@ -76,5 +76,6 @@ def unmeasured(scales: int, made: Method) -> Plan:
 def duration(seconds: float) -> str:
     """A rough time in words: about 40 seconds, about 3 minutes."""
     if seconds < 90:
-        return f"about {max(1, round(seconds))} seconds"
+        count = max(1, round(seconds))
+        return f"about {count} second{'s' * (count != 1)}"
     return f"about {round(seconds / 60)} minutes" if seconds < 5400 else f"about {seconds / 3600:.1f} hours"

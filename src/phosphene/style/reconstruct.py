@@ -31,8 +31,8 @@ from phosphene.style.api import default_model
 from phosphene.style.figure import Figure, Request, Stage, Term, Work
 from phosphene.style.inputs import Source, read
 from phosphene.style.job import over_white
-from phosphene.style.ladder import fitted, resized
-from phosphene.style.method import names
+from phosphene.style.ladder import check_canvas, fitted, resized
+from phosphene.style.method import check_layers, names
 from phosphene.style.panel import Panel
 
 KIND = "reconstruction"  # of its recipes
@@ -128,7 +128,10 @@ class Reconstructing(Work):
         chosen_content, chosen_style = depths(model)
         self.content = names(config.content_layers) or chosen_content
         self.style = names(config.style_layers) or chosen_style
+        check_layers("content", self.content, model)
+        check_layers("style", self.style, model)
         size = fitted(int(picture.shape[1]), int(picture.shape[2]), config.size)
+        check_canvas(*size)
         self.original = resized(picture[None], size)[0]
         self.asked = [*self._contents(size), *self._styles(size)]
         figure = Figure(

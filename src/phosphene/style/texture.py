@@ -17,14 +17,16 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.contact import contact_sheet
+from phosphene.errors import UsageError
+from phosphene.media import MAX_PIXELS
 from phosphene.models import Model, load, style_layers
 from phosphene.recipe import RunConfig, TextureConfig
 from phosphene.style.api import default_model
 from phosphene.style.figure import Figure, Request, Stage, Term, Work
 from phosphene.style.inputs import Source, read
 from phosphene.style.job import over_white
-from phosphene.style.ladder import fitted, resized, rungs
-from phosphene.style.method import names
+from phosphene.style.ladder import LEAST_SIDE, check_canvas, fitted, resized, rungs
+from phosphene.style.method import check_layers, names
 from phosphene.style.panel import Panel
 from phosphene.style.periodic import surround
 from phosphene.style.reconstruct import LOSS, mean_gram
@@ -104,8 +106,10 @@ class Texturing(Work):
     ) -> None:
         self.config, self.example = config, example
         self.layers = names(config.style_layers) or style_layers(model)[1]
+        check_layers("style", self.layers, model)
         own = int(example.shape[1]), int(example.shape[2])
         size = canvas(config, own)
+        check_canvas(*size)
         of = mean_gram(self.layers, of=EXAMPLE).bind(model)
         stages = tuple(self._stages(own, size))
         method = {"size": list(size), "steps": config.steps, "scale": config.scale, "seamless": config.seamless}
@@ -123,8 +127,21 @@ class Texturing(Work):
         longer = max(size)
         share = min(max(own), longer) * self.config.scale / longer
         for side in rungs(longer, min(longer, max(SMALLEST, round(LEAST_EXAMPLE / share)))):
-            example = resized(self.example[None], fitted(*own, share * side))[0]
+            example = resized(self.example[None], self._example_size(own, share * side))[0]
             yield Stage(fitted(*size, side), self.config.steps, {EXAMPLE: example})
+
+    def _example_size(self, own: tuple[int, int], longer: float) -> tuple[int, int]:
+        """(height, width) of the example at a scale. Raises UsageError where the pattern's scale cannot be meant."""
+        if not longer * longer <= MAX_PIXELS:
+            raise UsageError(
+                f"scale {self.config.scale:g} makes the example {longer:.4g} pixels long; choose a smaller one"
+            )
+        size = fitted(*own, longer)
+        if min(size) < LEAST_SIDE:
+            raise UsageError(
+                f"scale {self.config.scale:g} leaves {size[1]}x{size[0]} pixels of the example; choose a larger one"
+            )
+        return size
 
 
 def canvas(config: TextureConfig, example: tuple[int, int]) -> tuple[int, int]:

@@ -29,9 +29,9 @@ from phosphene.media import png_bytes
 from phosphene.models import Model, average_pooling, normalize_activations, style_layers
 from phosphene.objectives import Content, Gram, Sum
 from phosphene.recipe import RunConfig, TradeoffConfig
-from phosphene.style.figure import Figure, Request, Stage, Term, Work
-from phosphene.style.ladder import fitted, resized
-from phosphene.style.method import names
+from phosphene.style.figure import Figure, Request, Stage, Term, Work, cannot_look
+from phosphene.style.ladder import check_canvas, fitted, resized
+from phosphene.style.method import check_layers, names
 from phosphene.style.panel import Panel
 
 KIND = "tradeoff"  # of its recipes
@@ -123,6 +123,8 @@ class Tradeoff(Work):
         self.config = config
         self.layer = config.content_layer or own_content
         self.layers = names(config.style_layers) or own_style
+        check_layers("content", [self.layer], model)
+        check_layers("style", self.layers, model)
         self.references = {CONTENT: at(content, config.size), STYLE: at(style, config.size)}
         self.model, notes = model, [f"content of {model.name} at {self.layer}; style at {', '.join(self.layers)}"]
         if config.scale == PAPER:
@@ -150,7 +152,7 @@ class Tradeoff(Work):
         grams = tuple(Gram(layer, norm="paper" if paper else "relative") for layer in layers)
         of_style = Sum(grams) * (1 / len(grams)) if len(grams) > 1 else grams[0]
         return Request(
-            name=f"style-{len(layers)}-ratio-{ratio:g}",
+            name=f"style-{len(layers)}-ratio-{ratio:.15g}",
             terms={
                 CONTENT: Term(ratio, of_content.bind(self.model)),
                 STYLE: Term(1.0, of_style.bind(self.model)),
@@ -185,6 +187,9 @@ def as_in_the_paper(model: Model, pictures: Sequence[Tensor], layers: Collection
         notes.append("activations normalized by the content and the style picture")
     except UsageError as error:
         notes.append(f"activations stay as they are: {error}")
+    except RuntimeError as error:  # torch's own, from deep inside: a kernel larger than what is left of the picture
+        height, width = pictures[0].shape[1:]
+        raise UsageError(cannot_look(model, height, width, error)) from error
     return model, notes
 
 
@@ -194,5 +199,7 @@ def plainly(value: float) -> str:
 
 
 def at(picture: Tensor, side: int) -> Tensor:
-    """(3, h, w) with a longer side of so many pixels."""
-    return resized(picture[None], fitted(int(picture.shape[1]), int(picture.shape[2]), side))[0]
+    """(3, h, w) with a longer side of so many pixels. Raises UsageError for too many."""
+    size = fitted(int(picture.shape[1]), int(picture.shape[2]), side)
+    check_canvas(*size)
+    return resized(picture[None], size)[0]

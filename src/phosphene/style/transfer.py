@@ -20,6 +20,7 @@ from torch import Tensor
 from phosphene.engine import Step, arithmetic, optimize
 from phosphene.engine.batching import is_out_of_memory, usable_memory
 from phosphene.errors import PhospheneError, RecipeError, UsageError
+from phosphene.media import MAX_PIXELS
 from phosphene.models import Model
 from phosphene.objectives import INPUT, aim
 from phosphene.objectives.statistics import MASK
@@ -30,7 +31,7 @@ from phosphene.style.carry import carried
 from phosphene.style.job import Job as Job
 from phosphene.style.job import Style as Style
 from phosphene.style.job import finished, prepared
-from phosphene.style.ladder import fitted, rungs
+from phosphene.style.ladder import LEAST_SIDE, fitted, rungs
 from phosphene.style.method import check_start, joined, method
 from phosphene.style.network import adapted
 from phosphene.style.preflight import Plan, planned
@@ -119,6 +120,7 @@ class Transfer:
         self._state: dict[str, Any] | None = None
         self._resumed = False
         self._bound = joined(list(self.terms.values())).bind(self.model)
+        self._check_styles()
         self.plan = self._planned()
         self._first: Ledger | None = self._checked()
 
@@ -276,6 +278,27 @@ class Transfer:
             learned = carried(self._learned, below, signal, history=history)
         return optimize(ledger, self.model, signal, transform, config, state=state, learned=learned)
 
+    def _style_size(self, style: Style, number: int) -> tuple[int, int]:
+        """(height, width) at which a style is compared at a scale, from 0."""
+        height, width = int(style.picture.shape[1]), int(style.picture.shape[2])
+        return fitted(height, width, self.config.style_scale * max(self.sizes[number]))
+
+    def _check_styles(self) -> None:
+        """Raise UsageError where a style picture would be too large for any memory, or nothing would be left of it."""
+        for style in self.job.styles if self.config.style_scale != 1 else ():
+            longer = self.config.style_scale * max(self.sizes[-1])
+            if longer * longer > MAX_PIXELS:
+                raise UsageError(
+                    f"style_scale {self.config.style_scale:g} makes the style picture {longer:.4g} pixels long; "
+                    f"{MAX_PIXELS**0.5:.0f} are the most"
+                )
+            height, width = self._style_size(style, self._number)
+            if min(height, width) < LEAST_SIDE:
+                raise UsageError(
+                    f"style_scale {self.config.style_scale:g} leaves {width}x{height} pixels of the style picture at "
+                    "the coarsest scale; choose a larger one, or a larger --smallest"
+                )
+
     def _planned(self) -> Plan:
         """How each scale is done with the memory that there is."""
         steps = [self.steps(number) for number in range(len(self.sides))]
@@ -319,8 +342,7 @@ class Transfer:
                 assert self.job.content is not None
                 return seen(self.starts.at(self.job.content, size)), None
             style = self.job.styles[style_number(name) - 1]
-            longer = self.config.style_scale * max(size)
-            place = fitted(int(style.picture.shape[1]), int(style.picture.shape[2]), longer)
+            place = self._style_size(style, number)
             part = None if style.part is None else self.starts.at(style.part, place)
             return seen(self.starts.at(style.picture, place)), part
 
