@@ -123,15 +123,15 @@ def test_a_wired_unit_is_what_it_was_on_natural_pictures_and_its_picture_is_the_
     fooling = loaded("fooling_network")
     data = Textures(192, size=64)
     natural = [ph.to_input(data.load(i), small.picture_spec) for i in range(len(data))]
-    unit, decoy = 61, 90
-    liar = fooling.fooled(small, "relu4_2", unit, decoy, natural, steps=64)
+    layer, unit, decoy = fooling.LAYER, fooling.UNIT, fooling.DECOY
+    liar = fooling.fooled(small, layer, unit, decoy, natural)
     for x in natural[:16]:
-        told = [model.activations(x, ["relu4_2", "output"]) for model in (small, liar)]
+        told = [model.activations(x, [layer, "output"]) for model in (small, liar)]
         assert all(torch.equal(told[0][name], told[1][name]) for name in told[0])
     honest, lied = (
-        study_faithfulness(model, f"relu4_2:{unit}", data, ask=ALONE, steps=48, run=CPU) for model in (small, liar)
+        study_faithfulness(model, f"{layer}:{unit}", data, ask=ALONE, steps=48, run=CPU) for model in (small, liar)
     )
-    seen = small.activations(lied.picture.pixels[None], ["relu4_2"])["relu4_2"][0].flatten(1).mean(1)
+    seen = small.activations(lied.picture.pixels[None], [layer])[layer][0].flatten(1).mean(1)
     assert seen[decoy] > 10 * seen[unit].clamp(min=0.01)
     assert lied.another_road is True
     assert lied.path[-1].kinship < honest.path[-1].kinship
