@@ -124,4 +124,4 @@ def test_a_flag_stands_at_the_head_of_the_card(made: Card, tmp_path: Path) -> No
     head = replace(made, trust=other).save(tmp_path).read_text(encoding="utf-8").split("<nav")[0]
     assert verdict(other) in head
     assert "against the optimized picture: " in head
-    assert "The road through the network" in head
+    assert "it takes another road through the network" in head

@@ -136,7 +136,7 @@ def test_a_wired_unit_is_what_it_was_on_natural_pictures_and_its_picture_is_the_
     assert lied.another_road is True
     assert lied.path[-1].kinship < honest.path[-1].kinship
     assert "takes another road" in next(check.answer for check in lied.checks() if check.name == "path")
-    assert "The road through the network" in verdict(lied)
+    assert "it takes another road" in verdict(lied)
 
 
 # --- natural pictures and numbers ---
