@@ -131,10 +131,10 @@ th button:hover { text-decoration: underline; }
 th button:focus-visible { outline: 2px solid var(--link); outline-offset: 3px; }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
-details { font-size: 0.875rem; color: var(--faint); max-width: 60rem; }
+details { font-size: 0.875rem; color: var(--faint); max-width: 60rem; margin-bottom: 0.75rem; }
 tbody tr { break-inside: avoid; }
 @media print { #tools { display: none; } }
-@media screen and (max-width: 44rem) {
+@media (max-width: 68rem) {
   table, tbody { display: block; }
   thead tr { display: flex; flex-wrap: wrap; gap: 0 0.9rem; }
   thead th:nth-child(2) { display: none; }
