@@ -28,6 +28,7 @@ import phosphene as ph
 from phosphene.errors import UsageError
 
 LAYER, UNIT, DECOY = "relu4_2", 61, 90  # of the small network: the unit that is wired, and what it is wired to
+PICTURES, SIZE = 256, 128  # natural ones, of so many pixels: at 64 the detector hardly tells them from optimized ones
 STEPS = 64  # of each optimization, those that the detector learns from too
 RIDGE = 0.1  # of the least squares, on features with deviation 1
 MARGIN = 0.1  # above the most suspicious natural picture, of the distance from there to the median optimized one
@@ -107,7 +108,7 @@ def fooled(
 
 def main(steps: int = STEPS) -> ph.Sheet:
     """Wire one unit of the small network to another, and render it before and after."""
-    model, textures = ph.load(), ph.Textures(256, size=128)
+    model, textures = ph.load(), ph.Textures(PICTURES, size=SIZE)
     natural = [ph.to_input(textures.load(i), model.picture_spec) for i in range(len(textures))]
     liar = fooled(model, LAYER, UNIT, DECOY, natural, steps=steps)
     before = ph.render(model, f"{LAYER}:{UNIT},{DECOY}", steps=steps)
