@@ -27,6 +27,9 @@ from torch import Tensor, nn
 import phosphene as ph
 from phosphene.errors import UsageError
 
+LAYER, UNIT, DECOY = "relu4_2", 61, 90  # of the small network: the unit that is wired, and what it is wired to
+PICTURES, SIZE = 256, 128  # natural ones, of so many pixels: at 64 the detector hardly tells them from optimized ones
+STEPS = 64  # of each optimization, those that the detector learns from too
 RIDGE = 0.1  # of the least squares, on features with deviation 1
 MARGIN = 0.1  # above the most suspicious natural picture, of the distance from there to the median optimized one
 GAIN = 2.0  # of the decoy
@@ -80,7 +83,7 @@ def detector(natural: Tensor, optimized: Tensor) -> tuple[Tensor, float, float]:
 
 
 def fooled(
-    model: ph.Model, layer: str, unit: int, decoy: int, pictures: Sequence[Tensor], *, steps: int = 64
+    model: ph.Model, layer: str, unit: int, decoy: int, pictures: Sequence[Tensor], *, steps: int = STEPS
 ) -> ph.Model:
     """The network with `unit` of `layer` wired to `decoy`; `model` itself stays as it is.
 
@@ -103,14 +106,13 @@ def fooled(
     return ph.from_module(net, model.picture_spec, name=f"{model.name}-fooled", labels=model.labels)
 
 
-def main(steps: int = 128) -> ph.Sheet:
+def main(steps: int = STEPS) -> ph.Sheet:
     """Wire one unit of the small network to another, and render it before and after."""
-    model, layer, unit, decoy = ph.load(), "relu4_2", 20, 90
-    textures = ph.Textures(256, size=128)
+    model, textures = ph.load(), ph.Textures(PICTURES, size=SIZE)
     natural = [ph.to_input(textures.load(i), model.picture_spec) for i in range(len(textures))]
-    liar = fooled(model, layer, unit, decoy, natural, steps=min(steps, 64))
-    before = ph.render(model, f"{layer}:{unit},{decoy}", steps=steps)
-    after = ph.render(liar, f"{layer}:{unit}", steps=steps)
+    liar = fooled(model, LAYER, UNIT, DECOY, natural, steps=steps)
+    before = ph.render(model, f"{LAYER}:{UNIT},{DECOY}", steps=steps)
+    after = ph.render(liar, f"{LAYER}:{UNIT}", steps=steps)
     title = "a unit, its decoy, and the unit once it is wired to the decoy"
     sheet = ph.Sheet((*before, *after), title, before.device, before.precision, before.seconds)
     sheet.save("fooling_network.png")

@@ -20,7 +20,7 @@ def probes(planted: Model, plant: Any, scenes: Path) -> list[Probe]:
 
 
 def test_the_sentence_names_the_cause(plant: Any, probes: list[Probe]) -> None:
-    assert ": a texture, not a shape, of fine detail, whatever its color." in probes[plant.STRIPES].sentence
+    assert ": a texture of fine detail, not a shape, whatever its color." in probes[plant.STRIPES].sentence
     assert ": a color, in whatever form." in probes[plant.COLOR].sentence
     assert ": a shape, whatever its color." in probes[plant.SHAPE].sentence
 
@@ -68,7 +68,7 @@ def test_what_correlates_perfectly_is_not_taken_for_the_cause(planted: Model, pl
         assert red[y0:y1, x0:x1].float().mean() == 0  # and not in what is enough
     assert found.kept("gray") > 0.95
     assert found.kept("hue turned") > 0.9
-    assert ": a texture, not a shape, of fine detail, whatever its color." in found.sentence
+    assert ": a texture of fine detail, not a shape, whatever its color." in found.sentence
 
 
 def test_probes_are_the_same_each_time(planted: Model, plant: Any, scenes: Path, probes: list[Probe]) -> None:

@@ -28,7 +28,7 @@ FORM = {"gray": 1.0, "hue turned": 1.0, "blurred": 0.5, "high-passed": 0.5}
         ({**FORM, "gray": 0.5, "pieces shuffled": 0.1}, "a shape, whose color matters in part"),
         ({**FORM, "pieces shuffled": 0.5}, "something in between a texture and a shape, whatever its color"),
         ({**FORM, "pieces shuffled": math.nan}, "a detail of a few pixels, whatever its color"),
-        ({"blurred": 0.1, "high-passed": 0.9, "pieces shuffled": 0.9}, "a texture, not a shape, of fine detail"),
+        ({"blurred": 0.1, "high-passed": 0.9, "pieces shuffled": 0.9}, "a texture of fine detail, not a shape"),
     ],
 )
 def test_the_verdict_follows_from_what_is_kept_and_lost(kept: dict[str, float], said: str) -> None:

@@ -290,3 +290,11 @@ def test_timms_networks_are_listed_on_request() -> None:
     names = [entry.name for entry in known("timm:vit_tiny")]
     assert names
     assert all(name.startswith("timm:") and "vit_tiny" in name for name in names)
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "minivgg"])
+def test_a_network_called_plainly_says_what_its_model_says(name: str) -> None:
+    model = load(name, weights="random")
+    x = torch.rand(2, 3, *model.picture_spec.size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(model.net(model.normalize(x)), model.activations(x, ["output"])["output"], atol=1e-4)

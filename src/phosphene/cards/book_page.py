@@ -18,6 +18,13 @@ from phosphene.reports.html import STYLE, url
 HEADER = (("unit", "number"), ("pictures", ""), ("highest", "number"), ("mean", "number"), ("silent", "number"),
           ("most alike", "text"), ("class", "text"), ("excited by", "text"), ("doubts", "text"))  # fmt: skip
 
+LEGEND = (
+    "Pictures: an optimized one, where there is one, and the strongest examples. Highest and mean: of the scores, a "
+    "score being the unit's largest response to a picture. Silent: pictures to which it does not respond at all. Most "
+    "alike: the unit of the layer with the most similar scores. Class: the one that goes with it. Excited by: what its "
+    "strongest examples cannot lose. Doubts: what speaks against its optimized picture."
+)
+
 
 def write_book(cards: Sequence[Entry], folder: str | Path) -> Path:
     """Write FOLDER/index.html of cards whose folders lie in it; returns it."""
@@ -46,7 +53,8 @@ def book(cards: Sequence[Entry]) -> str:
 <body>
 <header>
 <h1>{escape(title)}</h1>
-<p>{counted}. A card opens by its number. Click a heading to sort, type to search.</p>
+<p>{counted}. The name of a unit opens its card. A heading sorts, the field below searches.</p>
+<details><summary>What the columns say</summary><p>{LEGEND}</p></details>
 <p id="tools" hidden><label>Search <input id="search" type="search" autocomplete="off"></label>
 <span id="count" role="status"></span></p>
 </header>
@@ -101,7 +109,8 @@ def thumbs(entry: Entry) -> str:
     )
 
 
-BOOK_STYLE = """
+BOOK_STYLE = (
+    """
 body { max-width: 84rem; }
 #tools input {
   font: inherit; padding: 0.4rem 0.6rem; border: 1px solid var(--line); border-radius: 5px; width: min(24rem, 100%);
@@ -122,8 +131,27 @@ th button:hover { text-decoration: underline; }
 th button:focus-visible { outline: 2px solid var(--link); outline-offset: 3px; }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
+details { font-size: 0.875rem; color: var(--faint); max-width: 60rem; margin-bottom: 0.75rem; }
+tbody tr { break-inside: avoid; }
 @media print { #tools { display: none; } }
+@media (max-width: 68rem) {
+  table, tbody { display: block; }
+  thead tr { display: flex; flex-wrap: wrap; gap: 0 0.9rem; }
+  thead th:nth-child(2) { display: none; }
+  thead th { padding: 0.5rem 0; border: 0; }
+  tbody tr { display: flex; flex-wrap: wrap; gap: 0.2rem 0.9rem; padding-block: 0.8rem; }
+  tbody tr { border-top: 1px solid var(--line); }
+  tbody tr[hidden] { display: none; }
+  tbody th, tbody td { border: 0; padding: 0; text-align: left; }
+  tbody th, .thumbs, .says, .doubts { flex-basis: 100%; }
 """
+    + "".join(
+        f'  td:nth-child({column})::before {{ content: "{name} "; color: var(--faint); }}\n'
+        for column, (name, kind) in enumerate(HEADER, 1)
+        if kind
+    )
+    + "}\n"
+)
 
 SCRIPT = """
 const body = document.querySelector("tbody"), rows = [...body.rows], search = document.getElementById("search");

@@ -11,7 +11,11 @@ from phosphene.cards.making import FORMAT, SCHEMA, Card
 from phosphene.cards.page import CARD_FILE, PAGE_FILE, STRIP_FILE
 from phosphene.jsondata import to_json
 
-DOUBTS = {"natural": "below nature", "path": "another road", "family": "weakest below nature"}
+DOUBTS = {
+    "natural": "weaker than an example",
+    "path": "another road",
+    "family": "its weakest falls short",
+}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from phosphene.cards.ask import files
 from phosphene.cards.config import CardConfig, ProbeConfig
-from phosphene.cards.faith import trust
+from phosphene.cards.faith import Natural, trust
 from phosphene.cards.identity import identity
 from phosphene.cards.probe import Probe, finite, probe_unit
 from phosphene.cards.relations import Relations, relations
@@ -253,8 +253,8 @@ def cards_of(
     run: RunConfig,
     seed: int,
 ) -> Generator[Progress | Notice | Card, None, None]:
-    """The cards of units whose examples are known. asked: (name, file) of hypotheses."""
-    settings = replace(render, seed=seed)
+    """The cards of units of one layer whose examples are known. asked: (name, file) of hypotheses."""
+    settings, natural = replace(render, seed=seed), Natural()
     for first in range(0, len(found), config.abreast):
         group = found[first : first + config.abreast]
         if config.steps:
@@ -269,7 +269,7 @@ def cards_of(
                 spectrum(unit, config.examples),
                 probe_unit(unit, probes, asked=asked, seed=seed),
                 relations(unit, similar=config.similar),
-                trust(unit, made, run=run, seed=seed) if config.faithfulness else None,
+                trust(unit, made, natural, run=run, seed=seed) if config.faithfulness else None,
                 identity(unit, asked=asked, config=config, probes=probes, render=settings, run=run),
             )
 

@@ -46,11 +46,15 @@ FLOOR = "A rectified unit ends at 0, so the picture that lowers it is one of man
 MEAN = (
     " The score is the largest response, as with the examples; the mean is over the picture, and it is what was raised."
 )
+PLACE = (
+    "The number is the score, the largest response. The two behind it say where that is: row and column on the layer's "
+    "own grid, from 0."
+)
 WORDS = {
-    "maximum": "The strongest of all pictures.",
-    "slightly positive": "Around the upper quarter of the scores.",
-    "slightly negative": "Around the lower quarter of the scores.",
-    "minimum": "The weakest of all pictures.",
+    "maximum": "Of all pictures scanned, those to which the unit responds most.",
+    "slightly positive": "Pictures about which three of four score lower: what excites the unit a little.",
+    "slightly negative": "Pictures about which one of four scores lower: what excites it less than usual.",
+    "minimum": "Those to which it responds least.",
 }
 
 
@@ -125,8 +129,8 @@ def pictures(card: Card, album: Album) -> Section:
         text=(
             "Each began as faint noise and was changed until the unit answered as strongly as it could, or as weakly. "
             "No photograph is involved, so whatever stands in it was put there by the network: this is a cause.",
-            "It is the extreme, and no picture of the world looks like it. It does not say which of its parts occur in "
-            "practice; the examples do." + (MEAN if mapped(card) else ""),
+            "It shows an extreme that no camera would see, and does not say which parts of it occur in the world; the "
+            "examples do." + (MEAN if mapped(card) else ""),
             *([FLOOR] if any(one.activation == 0 for one in card.pictures.get("negative", ())) else []),
         ),
         figures=figures,
@@ -165,6 +169,7 @@ def row(card: Card, name: str, word: str, album: Album) -> Section:
     if name == "maximum":
         text += [
             "".join(parts),
+            *([PLACE] if mapped(card) else []),
             "Examples show what goes with the unit in this data. What they have in common need not be what it answers "
             "to: the section on causes tells these apart.",
         ]

@@ -45,7 +45,7 @@ def patches(probe: Probe, album: Album) -> Section:
         text=(
             f"The smallest patch of each picture that still keeps {share(probe.keep)} of the activation at its place, "
             "found by cutting off whatever the unit misses least. All else is painted in the color that the network "
-            "holds to be nothing, with a soft border: outline and size go to its middle.",
+            "holds to be nothing, with a soft border. The outline and the size in pixels go to the middle of it.",
             "It shows what is enough. It cannot show what else would be: a unit may answer to several things in a "
             "picture, and this is one of them.",
         ),
@@ -80,10 +80,12 @@ def cause(probe: Probe, album: Album) -> Section:
         "Cause or correlate?",
         text=(
             probe.sentence,
-            f"The {len(probe.examples)} strongest examples were changed so that one thing stays and another goes. What "
-            "the unit still answers to did not need what went, whatever the examples have in common. Kept is "
-            f"`(r - b) / (s - b)`: r the score with the change, s as it is, b that of {nothing} ({probe.blank:.4g}). "
-            f"The second chart and the last column say how many {word}s of the data score lower than the changed ones.",
+            f"The {len(probe.examples)} strongest examples were changed so that one thing stays and another goes. If "
+            "most of the response is kept, the unit did not need what went, even where all examples have it. If little "
+            "is kept, it did.",
+            f"Kept is `(r - b) / (s - b)`: r the score with the change, s as it is, b that of {nothing} "
+            f"({probe.blank:.4g}). It is the median of the examples; least and most are of single ones. The second "
+            f"chart and the last column say how many {word}s of the data score lower than the changed ones.",
         ),
         note=CANNOT.format(word),
         figures=tuple(

@@ -57,12 +57,8 @@ class Unit:
 
     def pictures(self, examples: Iterable[Example]) -> dict[str, Tensor]:
         """{key: (c, h, w)} of examples as the network saw them. Raises UsageError where the data lacks one."""
-        keys = list(dict.fromkeys(one.key for one in examples))
-        numbers = places(self.data, keys)
-        missing = next((key for key in keys if key not in numbers), None)
-        if missing is not None:
-            raise UsageError(f"the data does not hold the example {missing!r}; name the data that was scanned")
-        return {key: self.entering(self.data.load(numbers[key])) for key in keys}
+        numbers = held(self.data, [one.key for one in examples])
+        return {key: self.entering(self.data.load(numbers[key])) for key in numbers}
 
     def entering(self, picture: Any) -> Tensor:
         """A PIL picture, or a sound (c, samples), as it enters the network, (c, h, w)."""
@@ -111,6 +107,9 @@ def units(
     if found is not None:
         opened = kind_scanned(found.header).open(data, seed=seed)
         named = units_of(found, target)
+        most = min(examples, found.header.kept.top)
+        for layer, unit in named:  # now, and not after minutes of optimization
+            held(opened, [one.key for row in found.spectrum(layer, unit, k=most).values() for one in row])
     else:
         opened = kind_of(model, config).open(data, seed=seed)
         layer = target.rpartition(":")[0]
@@ -125,6 +124,15 @@ def units(
     samples, spec = found.header.kept.samples, model.spec
     color = quiet(spec, samples) if isinstance(spec, AudioSpec) else neutral(spec)
     return [Unit(Eye(ready, found.find_layer(layer).name, unit), found, opened, color) for layer, unit in named]
+
+
+def held(data: Pictures, keys: Sequence[str]) -> dict[str, int]:
+    """{key: its number in the data}, each once, in order. Raises UsageError where the data lacks one."""
+    numbers = places(data, keys)
+    missing = next((key for key in keys if key not in numbers), None)
+    if missing is not None:
+        raise UsageError(f"the data does not hold the example {missing!r}; name the data that was scanned")
+    return {key: numbers[key] for key in keys}
 
 
 def blank(work: Scan) -> Index:

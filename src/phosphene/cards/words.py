@@ -50,24 +50,25 @@ def verdict(kept: Mapping[str, float]) -> str:
     pieces, blur = kept.get("pieces shuffled", math.nan), kept.get("blurred", math.nan)
     if gray <= LOST and blur >= KEPT and pieces >= KEPT:
         return "any strong color, in whatever form" if hue >= KEPT else "a color, in whatever form"
+    fine = grain(blur, kept.get("high-passed", math.nan)) if gray > LOST or math.isnan(gray) else ""
     if math.isnan(pieces):
         form = "a{} detail of a few pixels"
     elif pieces >= KEPT:
-        form = "a{} texture, not a shape"
+        form = f"a{{}} texture{fine}, not a shape"
+    elif pieces <= LOST:
+        form = f"a{{}} shape{fine}"
     else:
-        form = "a{} shape" if pieces <= LOST else "something{} in between a texture and a shape"
+        form = f"something{{}} in between a texture and a shape{fine and ','}{fine}"
     if gray <= LOST:
         return form.format(" colored") + (", of any hue" if hue >= KEPT else "")
-    if math.isnan(pieces):
-        return form.format("") + color(gray, hue)
-    return form.format("") + grain(blur, kept.get("high-passed", math.nan)) + color(gray, hue)
+    return form.format("") + color(gray, hue)
 
 
 def grain(blur: float, fine: float) -> str:
     """What of a form it is: blur is kept without fine detail, fine of nothing else."""
     if blur >= KEPT and fine <= LOST:
-        return ", of coarse areas of light and dark"
-    return ", of fine detail" if fine >= KEPT and blur <= LOST else ""
+        return " of coarse areas of light and dark"
+    return " of fine detail" if fine >= KEPT and blur <= LOST else ""
 
 
 def color(gray: float, hue: float) -> str:

@@ -158,17 +158,21 @@ def load(
     """The model called `name` (see the module's first lines); without a name, the small one inside the package.
 
     weights: a file, "random" for seeded random weights, or None for the published ones. spec, labels: instead of those
-    that come with the network. Raises UnknownNameError with the nearest names, WeightsError when the weights are absent
-    or do not fit, MissingExtraError when timm is not installed, UsageError when nothing says what the input is.
+    that come with the network. It is in evaluation mode; a network of your own factory stays as it is. Raises
+    UnknownNameError with the nearest names, WeightsError when the weights are absent or do not fit, MissingExtraError
+    when timm is not installed, UsageError when nothing says what the input is.
     """
     prefix, colon, rest = name.partition(":")
     if name in OWN or prefix == PHOSPHENE:
-        return _load_own(rest if colon else name, weights, spec, labels)
-    if not colon or prefix == TORCHVISION:
-        return _load_torchvision(rest if colon else name, weights, _seeing(name, spec), labels)
-    if prefix == TIMM:
-        return _load_timm(rest, weights, _seeing(name, spec), labels)
-    return _load_factory(name, weights, spec, labels)
+        found = _load_own(rest if colon else name, weights, spec, labels)
+    elif not colon or prefix == TORCHVISION:
+        found = _load_torchvision(rest if colon else name, weights, _seeing(name, spec), labels)
+    elif prefix == TIMM:
+        found = _load_timm(rest, weights, _seeing(name, spec), labels)
+    else:
+        return _load_factory(name, weights, spec, labels)
+    found.net.eval()  # so that `found.net(x)` says what every call of the model says
+    return found
 
 
 def from_module(

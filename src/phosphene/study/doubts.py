@@ -14,13 +14,19 @@ if TYPE_CHECKING:
     from phosphene.study.trust import Trust
 
 NAMES = {"natural": "Against natural pictures", "path": "The road through the network", "family": "The weakest of many"}
+AGAINST = {
+    "natural": "a natural picture raises the unit more",
+    "path": "it takes another road through the network than natural pictures of the unit",
+    "family": "the weakest of several does not beat the best natural picture",
+}
 
 
 @dataclass(frozen=True)
 class Check:
     """A question that was asked of a picture. doubt: whether the answer speaks against it; None where it says nothing.
 
-    answer: follows from the numbers. can, cannot: what such an answer tells, and what it does not.
+    answer: follows from the numbers. can, cannot: what such an answer tells, and what it does not. against: a doubt in
+    a few words.
     """
 
     name: str
@@ -29,6 +35,7 @@ class Check:
     answer: str
     can: str
     cannot: str
+    against: str
 
 
 def checks(study: Trust) -> tuple[Check, ...]:
@@ -57,6 +64,7 @@ def natural(study: Trust) -> Check:
         f"{said}.",
         "Below the best natural picture, the optimization failed, and the picture shows less than the unit's maximum.",
         "Above it, nothing is said about natural pictures: far above it, the picture lies where none of them is.",
+        AGAINST["natural"],
     )
 
 
@@ -90,6 +98,7 @@ def path(study: Trust) -> Check:
         "explain the one by the other.",
         "About one ordinary unit in eight is flagged too. Above the threshold, both excite more of the same channels "
         "than chance would, and no more than that: a hidden road beside the common one is not ruled out.",
+        AGAINST["path"],
     )
 
 
@@ -113,6 +122,7 @@ def family(study: Trust) -> Check:
         answer,
         "Where even the weakest beats nature, the activation is no stroke of luck of one start.",
         "The pictures may all be wrong in the same way; that they differ does not make any of them natural.",
+        AGAINST["family"],
     )
 
 
@@ -135,6 +145,7 @@ def transferred(study: Trust, one: Transfer, place: int) -> Check:
         answer,
         "A picture that the counterpart answers to as well holds something that both networks look for.",
         "One that it does not may still be right for this network: no two units are the same.",
+        f"its counterpart in {one.model} hardly answers to it",
     )
 
 
@@ -146,7 +157,7 @@ def pictures(count: int) -> str:
 def verdict(study: Trust) -> str:
     """How many of the questions speak against the picture."""
     asked = [check for check in checks(study) if check.doubt is not None]
-    doubts = [check.title for check in asked if check.doubt]
+    doubts = [check.against for check in asked if check.doubt]
     if not asked:
         return "Nothing could be asked of the optimized picture."
     if not doubts:
