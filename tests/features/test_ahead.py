@@ -97,7 +97,7 @@ def test_a_class_behind_its_relative_is_told_and_the_margin_brings_it_ahead(kind
 
 def test_advice_is_for_who_asked_for_more_of_a_class() -> None:
     second = Standing(2, 3, -0.5, "animal")
-    assert "--ahead 3 asks" in advice("logit:bird", second)
+    assert "; --ahead 3, or" in advice("logit:bird", second)
     assert "a larger --ahead" in advice("logit:bird + margin:bird", second)
     assert advice("-logit:bird", second) == advice("prob:bird", second) == ""
     assert advice("logit:bird", replace(second, rank=1)) == ""

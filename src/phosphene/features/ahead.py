@@ -90,7 +90,7 @@ def advice(target: str, found: Standing) -> str:
         return f"{target}: {found.words()}; a larger --ahead, or more --steps, may bring it to the first rank"
     if _led(tree, 1.0) is None:  # nobody asked for more of that class
         return ""
-    return f"{target}: {found.words()}; --ahead {SUGGESTED:g} asks it to be ahead of all other classes"
+    return f"{target}: {found.words()}; --ahead {SUGGESTED:g}, or more --steps, may bring it to the first rank"
 
 
 def standing(model: Model, sound: Tensor, unit: Objective) -> Standing | None:
