@@ -31,8 +31,8 @@ class AheadConfig:
     """Clips of a class that are ahead of other classes: a term is added to the target, which holds it from then on."""
 
     ahead: float | None = None
-    """Of logit:CLASS, weight of its lead over the best other class (+ N*margin:CLASS): 0 for the logit alone; what the
-    network's entry in the registry says when left out."""
+    """Of logit:CLASS: weight of the class's lead over the best other one (+ N*margin:CLASS), 0 for the logit alone;
+    left out: 3 for yamnet, whose classes overlap, and 0 for the rest."""
 
     def __post_init__(self) -> None:
         if self.ahead is not None and not 0 <= self.ahead < math.inf:
