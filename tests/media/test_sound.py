@@ -193,5 +193,5 @@ def test_a_recording_that_is_too_long_is_refused_before_it_is_decoded(
     file = tmp_path / "hour.wav"
     file.write_bytes(wav_bytes(np.ones((1, 3600), np.int16), 1))
     monkeypatch.setattr("phosphene.media.sound._read", lambda path: pytest.fail("decoded"))
-    with pytest.raises(MediaError, match="'hour.wav' lasts 3600 s, and 60 s is the most"):
+    with pytest.raises(MediaError, match=r"'hour\.wav' lasts 3600 s, and 60 s is the most"):
         read_sound(file, rate=16_000, longest=60)
