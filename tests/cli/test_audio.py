@@ -164,3 +164,20 @@ def test_commands_of_pictures_say_that_a_network_hears(phosphene: Command, workp
     ran = phosphene(command, *words[command], "--weights", "random")
     assert ran.code == 2
     assert "crepe_tiny hears sounds" in ran.err
+
+
+def test_what_is_added_to_a_class_is_said_and_where_it_stands_is_told(phosphene: Command, workplace: Path) -> None:
+    words = ("audio", "render", "yamnet", "logit:3", "--weights", "random", "--steps", "2", "--device", "cpu")
+    ran = phosphene(*words, "--out", "out", "--json")
+    (result,) = ran.json["results"]  # class 3 has a name where the list of names lies beside the weights
+    assert result["target"].startswith("logit:")
+    assert " + 3*margin:" in result["target"]
+    assert f"its classes overlap, so a clip is also to be ahead of them: {result['target']} (--ahead 0: not)" in ran.err
+    assert (result["unit"], result["standing"]["of"]) == (3, 521)
+    assert (result["standing"]["rank"] > 1) == ("a larger --ahead" in ran.err)
+    again = phosphene("rerun", result["path"], "--weights", "random", "--out", "again", "--json")
+    assert again.json["same_samples"] is True
+    alone = phosphene(*words, "--ahead", "0", "--out", "alone")
+    assert "overlap" not in alone.err
+    assert "rank " in alone.out
+    assert (alone.err.count("--ahead 3, or more --steps") == 1) == ("rank 1 of 521" not in alone.out)

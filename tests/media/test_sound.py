@@ -185,3 +185,13 @@ def test_a_sound_is_brought_to_its_loudness_and_never_over_its_peak(target: floa
 def test_nothing_is_made_to_hurt() -> None:
     with pytest.raises(UsageError, match="-16 LUFS at most"):
         leveled(tone(500), 16_000, -10)
+
+
+def test_a_recording_that_is_too_long_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "hour.wav"
+    file.write_bytes(wav_bytes(np.ones((1, 3600), np.int16), 1))
+    monkeypatch.setattr("phosphene.media.sound._read", lambda path: pytest.fail("decoded"))
+    with pytest.raises(MediaError, match=r"'hour\.wav' lasts 3600 s, and 60 s is the most"):
+        read_sound(file, rate=16_000, longest=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,10 +11,11 @@ from cyclopts import App, Parameter
 from torch import Tensor
 
 from phosphene.cli.console import Meter, Screen, relative
-from phosphene.cli.options import Json, Network, NetworkFlags, Quiet
+from phosphene.cli.options import Flat, Json, Network, NetworkFlags, Quiet
 from phosphene.cli.reconstruct import Device
 from phosphene.cli.render import FREE, INTERRUPTED, ONE_EACH, DiversityFlags, NearFlags, outcome, stopping
 from phosphene.errors import EXIT_FAILED, UsageError
+from phosphene.features.ahead import AheadConfig, advice, kept_ahead
 from phosphene.features.audio_config import AudioConfig
 from phosphene.features.clip import Clip, Clips
 from phosphene.features.diversity import diversify
@@ -29,7 +31,9 @@ from phosphene.recipe import RunConfig
 from phosphene.reports.sound import write_sounds
 
 AudioFlags = Annotated[AudioConfig, Parameter(name="*"), Parameter(group="Sound")]
+AheadFlags = Annotated[AheadConfig, Flat, Parameter(group="Sound")]
 DEFAULTS = AudioConfig()
+AS_NEEDED = AheadConfig()
 LONGEST_RECORDING = 600.0  # seconds that are read to start from; a clip is their beginning
 
 
@@ -40,6 +44,7 @@ def render(
     *,
     config: AudioFlags = DEFAULTS,
     init: Annotated[Path | None, Parameter(group="Sound")] = None,
+    led: AheadFlags = AS_NEEDED,
     beside: NearFlags = FREE,
     several: DiversityFlags = ONE_EACH,
     opened: NetworkFlags = Network(),
@@ -54,7 +59,7 @@ def render(
     """Optimise a sound until a unit of a network that hears responds.
 
     Examples: `phosphene audio render crepe_tiny logit:228`, `... yamnet logit:Whistling logit:Siren`,
-    `... yamnet "logit:Bird + margin:Bird"` (ahead of all other classes), `... yamnet logit:Bird --diversity 4`,
+    `... yamnet logit:Bird --ahead 0` (the logit alone), `... yamnet logit:Bird --diversity 4`,
     `... silero_vad_16k -logit:speech` (the least like speech),
     `... yamnet logit:Bird --init robin.wav --near layer10.relu` (a class, raised in a recording).
 
@@ -81,7 +86,8 @@ def render(
     start = start_sound(init, network.audio_spec, screen) if init is not None else None
     make = unheard(network, run, start)
     _, held = clip_length(network.audio_spec, config, start)
-    near = kept_near(network, target, beside, config, make, held)
+    first = kept_ahead(network, target, led, say=screen.say)
+    near = kept_near(network, first, beside, config, make, held)
     asked = diversify(network, near, several, config, make, say=screen.say)
     store = SoundStore(out, resume=resume, metadata=metadata)
     work = Sounding(network, asked, config, run, init=start, store=store)
@@ -109,6 +115,10 @@ def show(work: Sounding, screen: Screen) -> bool:
                 meter.show(event)
             elif event.status == "degenerate":
                 screen.say(f"{event.target}: {event.reason}")
+            elif event.status == "ok" and event.standing is not None:
+                told = advice(event.recipe["target"]["text"], event.standing)
+                if told:
+                    screen.say(told)
     return bool(stopped)
 
 
@@ -146,7 +156,8 @@ def said(clip: Clip) -> str:
     """One clip as a line."""
     note = "" if clip.status == "ok" else f"  {clip.status}: {clip.reason}"
     loud = f"{clip.loudness:.1f} LUFS" if math.isfinite(clip.loudness) else "silent"
-    return f"{relative(clip.path)}  {clip.target}  activation {clip.activation:.4g}  {loud}{note}"
+    stands = f"{clip.standing.words()}  " if clip.standing is not None else ""
+    return f"{relative(clip.path)}  {clip.target}  activation {clip.activation:.4g}  {stands}{loud}{note}"
 
 
 def entry(clip: Clip) -> dict[str, Any]:
@@ -156,6 +167,7 @@ def entry(clip: Clip) -> dict[str, Any]:
         "rate": clip.rate,
         "loudness": clip.loudness if math.isfinite(clip.loudness) else None,
         "peak": clip.peak,
+        "standing": asdict(clip.standing) if clip.standing is not None else None,
     }
 
 

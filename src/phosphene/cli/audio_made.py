@@ -37,10 +37,8 @@ Metadata = Annotated[bool, Parameter(group="Output", help="Write the recipe into
 CHECKPOINT_EVERY = RunConfig.checkpoint_every
 
 
-def open_ear(name: str | None, opened: Network, screen: Screen) -> Model:
-    """The network that is asked; one that nobody named is said."""
-    if name is None:
-        screen.say(f"{NAME}, an ear of random filters; another with --model NAME (yamnet, crepe_tiny)")
+def open_ear(name: str | None, opened: Network) -> Model:
+    """The network that is asked."""
     return opened.open(name or NAME)
 
 
@@ -49,8 +47,11 @@ def listened(file: Path, role: str, network: Model) -> Recording:
     return read(file, role, network)
 
 
-def show(work: Synthesis, screen: Screen) -> bool:
-    """Carry out a synthesis and show it; True when Ctrl-C ended it early."""
+def show(work: Synthesis, screen: Screen, *, unnamed: bool = False) -> bool:
+    """Carry out a synthesis and show it; True when Ctrl-C ended it early. unnamed: nobody named the network, so that
+    it is said."""
+    if unnamed:
+        screen.say(f"{NAME}, an ear of random filters; another with --model NAME (yamnet, crepe_tiny)")
     for note in work.notes:
         screen.say(note)
     with Bar(screen) as bar, stopping(work) as stopped:

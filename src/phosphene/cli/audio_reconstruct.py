@@ -56,7 +56,7 @@ def reconstruct(
         Folder for LAYER.wav, recipes and pictures, the recording as it was heard, and index.html with players.
     """
     screen = Screen(quiet=quiet, as_json=as_json)
-    network = open_ear(model, opened, screen)
+    network = open_ear(model, opened)
     work = SoundReconstructing(
         network,
         listened(recording, "original", network),
@@ -66,4 +66,4 @@ def reconstruct(
         resume=resume,
         metadata=metadata,
     )
-    return finish(work, show(work, screen), out, f"What {network.name} keeps of a sound", screen)
+    return finish(work, show(work, screen, unnamed=model is None), out, f"What {network.name} keeps of a sound", screen)

@@ -60,7 +60,7 @@ def style(
         Folder for style.wav, its recipe and picture, the recordings as they were heard, and index.html with players.
     """
     screen = Screen(quiet=quiet, as_json=as_json)
-    network = open_ear(model, opened, screen)
+    network = open_ear(model, opened)
     work = SoundStyling(
         network,
         listened(content, "content", network),
@@ -71,4 +71,4 @@ def style(
         resume=resume,
         metadata=metadata,
     )
-    return finish(work, show(work, screen), out, "A sound in the style of another", screen)
+    return finish(work, show(work, screen, unnamed=model is None), out, "A sound in the style of another", screen)

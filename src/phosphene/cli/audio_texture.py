@@ -57,7 +57,7 @@ def texture(
         Folder for texture.wav, its recipe and picture, the recording as it was heard, and index.html with players.
     """
     screen = Screen(quiet=quiet, as_json=as_json)
-    network = open_ear(model, opened, screen)
+    network = open_ear(model, opened)
     work = SoundTexturing(
         network,
         listened(recording, "style", network),
@@ -67,4 +67,4 @@ def texture(
         resume=resume,
         metadata=metadata,
     )
-    return finish(work, show(work, screen), out, "A texture of sound", screen)
+    return finish(work, show(work, screen, unnamed=model is None), out, "A texture of sound", screen)

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from phosphene.errors import UsageError
+from phosphene.features.ahead import Standing
 from phosphene.features.picture import Status
 from phosphene.files import safe_name
 from phosphene.media import kept as kept
@@ -24,7 +25,8 @@ class Clip:
     sound: (channels, samples) in [-1, 1], already rounded to 16 bits. rate: samples per second. target, layer, unit:
     what it was made for. activation: what the plain network gives for that unit on these samples. loudness: LUFS. peak:
     true peak, 1 is full scale. status: "ok", "degenerate" (reason says why) or "interrupted". recipe: everything needed
-    to make it again. label: lines that tell it from the others of its family.
+    to make it again. label: lines that tell it from the others of its family. standing: of a class, where it stands
+    among all classes of the network on these samples.
     """
 
     sound: Tensor
@@ -42,6 +44,7 @@ class Clip:
     seconds: float
     recipe: dict[str, Any] = field(repr=False)
     label: str = ""
+    standing: Standing | None = None
     path: Path | None = None
 
     @property

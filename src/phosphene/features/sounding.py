@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from torch import Tensor
 from phosphene.engine import Loop, arithmetic, optimize
 from phosphene.engine.environment import environment
 from phosphene.errors import UsageError
+from phosphene.features.ahead import Standing, standing
 from phosphene.features.audio_config import MAX_SECONDS, AudioConfig
 from phosphene.features.batch import Batch, numbered, refuse_cut
 from phosphene.features.clip import Clip, Clips, kept, samples_sha256
@@ -252,6 +253,8 @@ class Sounding:
             measured = measure(self.model, sound, unit, blank=0.0)
             why = partial(_failure, sound, measured, finite=bool(raw[place].isfinite().all()))
             result = ended(batch, place, self.config.steps, measured, why, seconds)
+            found = standing(self.model, sound, unit)
+            result |= {"standing": asdict(found)} if found is not None else {}
             clip = self._clip(batch, row, sound, self._record(batch, row, sound, result))
             if self.store is not None:
                 clip = self.store.put(clip, self._name(batch, row))
@@ -281,6 +284,7 @@ class Sounding:
             reason=result["reason"],
             seconds=result["seconds"],
             recipe=recipe,
+            standing=Standing(**result["standing"]) if "standing" in result else None,
             label=label(batch.group, row, lambda part: str(named(part, self.model))),
         )
 

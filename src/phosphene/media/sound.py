@@ -33,15 +33,15 @@ def read_sound(
     long, silent, constant, NaN; MissingExtraError
     for a format that needs soundfile.
     """
-    samples, own = _read(Path(path))
     name = Path(path).name
+    if longest is not None:
+        _refuse_long(name, *sound_length(path), longest)  # before an hour of it is decoded
+    samples, own = _read(Path(path))
     if samples.shape[1] < 2:
         count = "1 sample" if samples.shape[1] else "0 samples"
         raise MediaError(f"'{name}' has {count}; there is nothing to hear")
-    if longest is not None and samples.shape[1] > longest * own:
-        raise MediaError(
-            f"'{name}' lasts {samples.shape[1] / own:.0f} s, and {longest:g} s is the most; cut a part out"
-        )
+    if longest is not None:
+        _refuse_long(name, samples.shape[1], own, longest)  # a head may say less than there is
     if not np.isfinite(samples).all():
         raise MediaError(f"'{name}' has samples that are NaN or infinite; export it again")
     sound = torch.from_numpy(samples)
@@ -82,6 +82,11 @@ def sound_length(path: str | Path) -> tuple[int, int]:
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
         raise MediaError(NO_SOUND.format(file)) from error
     return int(told.frames), int(told.samplerate)
+
+
+def _refuse_long(name: str, samples: int, rate: int, longest: float) -> None:
+    if samples > longest * rate:
+        raise MediaError(f"'{name}' lasts {samples / rate:.0f} s, and {longest:g} s is the most; cut a part out")
 
 
 def resampled(sound: Tensor, rate: int, wanted: int) -> Tensor:

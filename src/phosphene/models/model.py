@@ -39,6 +39,8 @@ class Model:
     name: what people call it. source: where its architecture came from, e.g. "torchvision:squeezenet1_1".
     labels: class names in output order. table: its layers, when known; else measured on first use.
     variant: what was changed since the weights were read, in words; () for nothing.
+    ahead: what its classes need, where they overlap, to be told from each other: the weight of a class's lead over the
+    others beside its logit, where clips are made of it (`features/ahead.py`); 0 for nothing.
     channel_scales: {dotted layer name: (c,)}, by which `activations` multiplies the channels of those layers.
     gradient: what is done to the gradient on its way back; it changes no activation.
     Raises WeightsError when a weight is NaN or infinite.
@@ -54,6 +56,7 @@ class Model:
         weights: WeightsInfo,
         labels: tuple[str, ...] | None = None,
         table: Mapping[str, Layer] | None = None,
+        ahead: float = 0.0,
     ) -> None:
         broken = has_nonfinite(net)
         if broken is not None:
@@ -66,6 +69,7 @@ class Model:
             weights,
             labels,
         )
+        self.ahead = ahead
         self._table = dict(table) if table is not None else None
         scale, shift = affine(spec)
         self._scale, self._shift = scale, shift

@@ -75,7 +75,7 @@ class ModelEntry:
 @dataclass(frozen=True)
 class _Own:
     """A network whose code is in this package. cached: where its weights are on this machine, or None. labels: of the
-    weights that were asked for."""
+    weights that were asked for. ahead: as in `Model`."""
 
     build: Callable[[], nn.Module]
     load: Callable[[str | Path | None], tuple[nn.Module, str]]
@@ -83,6 +83,7 @@ class _Own:
     spec: InputSpec | AudioSpec
     license: str
     labels: Callable[[str | Path | None], tuple[str, ...] | None] | None = None
+    ahead: float = 0.0
 
 
 OWN = {
@@ -126,6 +127,7 @@ OWN = {
         yamnet.SPEC,
         yamnet.LICENSE,
         yamnet.class_names,
+        yamnet.AHEAD,
     ),
     silero.NAME: _Own(
         silero.SileroVAD,
@@ -244,6 +246,7 @@ def _load_own(
         source=f"{PHOSPHENE}:{name}",
         weights=WeightsInfo(origin, weights_sha256(net)),
         labels=_tuple(labels) or (own.labels(weights) if own.labels else None),
+        ahead=own.ahead,
     )
 
 

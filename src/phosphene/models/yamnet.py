@@ -33,6 +33,7 @@ BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0  # mel bands (HTK), Hz
 LOG_FLOOR = 1e-3
 WIDTHS = (32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 STRIDES = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+AHEAD = 3.0  # weight of a class's lead over the others: with 1, Drum stays behind Music (docs/sound.md)
 SPEC = AudioSpec(rate=RATE, samples=15_600, least=15_600)
 
 

@@ -117,6 +117,8 @@ def sound_figure(clip: Clip, folder: Path, caption: tuple[str, ...] | None = Non
 
 def _caption(clip: Clip) -> tuple[str, ...]:
     lines = [*(clip.label or clip.target).split("\n"), f"activation {clip.activation:.4g}"]
+    if clip.standing is not None:
+        lines.append(clip.standing.words())
     lines.append(f"{clip.loudness:.1f} LUFS, peak {20 * np.log10(max(clip.peak, 1e-9)):.1f} dBTP")
     return tuple(lines if clip.status == "ok" else [*lines, f"{clip.status}: {clip.reason}"])
 
