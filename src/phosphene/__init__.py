@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from phosphene.features.sound import render_sound as render_sound
     from phosphene.models import AudioSpec as AudioSpec
     from phosphene.models import InputSpec as InputSpec
+    from phosphene.models import Fbank as Fbank
     from phosphene.models import LogMel as LogMel
     from phosphene.models import Model as Model
     from phosphene.models import average_pooling as average_pooling
@@ -147,8 +148,8 @@ _HOME = {
     "features.rerun": ("rerun",),
     "features.sound": ("render_sound",),
     "models": (
-        "AudioSpec", "InputSpec", "LogMel", "Model", "average_pooling", "classify", "from_module", "known", "load",
-        "mean_activations", "normalize_activations", "style_layers", "to_input",
+        "AudioSpec", "Fbank", "InputSpec", "LogMel", "Model", "average_pooling", "classify", "from_module", "known",
+        "load", "mean_activations", "normalize_activations", "style_layers", "to_input",
     ),
     "objectives": (
         "Alignment", "Blur", "Border", "Caricature", "Channel", "Content", "Custom", "Density", "Direction",
