@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from phosphene.cards.card import Card
 from phosphene.cards.config import CardConfig, ProbeConfig
-from phosphene.cards.making import Card, card
+from phosphene.cards.making import card
 from phosphene.models import InputSpec, Model, from_module, load, to_input
 from phosphene.study.doubts import verdict
 from phosphene.textures import Textures

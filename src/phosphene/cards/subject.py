@@ -130,9 +130,3 @@ def units(
 def blank(work: Scan) -> Index:
     """The index of a scan before its first picture: its units are known, so a slip in the target ends it early."""
     return Index(work.header, work.tally)
-
-
-def refuse_book(model: Model, target: str) -> None:
-    """Raise UsageError for a network that hears: books are of pictures."""
-    if isinstance(model.spec, AudioSpec):
-        raise UsageError(f"{model.name} hears sounds, and a book is of pictures; name one unit, got {target!r}")

@@ -37,8 +37,9 @@ class Grid:
 def audio_table(net: nn.Module, spec: AudioSpec, *, grid: Grid | None = None) -> dict[str, Layer]:
     """Every layer of `net` by dotted name, in execution order; the last is "output".
 
-    grid: of a network that fills every clip up to one length, where no axis grows. Left out: modules that give no tensor with one row per clip. Raises UsageError when the network cannot run on a clip
-    of `spec`. The network is left as found.
+    grid: of a network that fills every clip up to one length, where no axis grows. Left out: modules that give no
+    tensor with one row per clip. Raises UsageError when the network cannot run on a clip of `spec`. The network is left
+    as found.
     """
     try:
         first = _shapes(net, spec, spec.samples)

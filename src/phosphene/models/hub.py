@@ -10,8 +10,10 @@ HUB_TIMEOUT = 10.0  # seconds to wait for a sign of life
 
 
 def in_hub_cache(repository: str, file: str) -> str | None:
-    """Where a file of a repository is on this machine; None where it was never downloaded. Needs a package of the hub's,
-    such as timm or transformers."""
+    """Where a file of a repository is on this machine; None where it was never downloaded.
+
+    Needs a package that brings the hub's client along, such as timm or transformers.
+    """
     hub = importlib.import_module("huggingface_hub")
     found = hub.try_to_load_from_cache(repository, file)
     return found if isinstance(found, str) else None

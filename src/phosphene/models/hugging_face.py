@@ -19,6 +19,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ def _place(name: str) -> tuple[str, bool]:
 
 
 def _asked(name: str, kind: Any, where: str | None, here: bool, **options: Any) -> Any:
-    """What `kind.from_pretrained` gives; a slip, a gate, a damaged file and no network each have errors of their own."""
+    """What `kind.from_pretrained` gives; a slip, a gate, a damaged file and no network have errors of their own."""
     try:
         return kind.from_pretrained(where, local_files_only=here, trust_remote_code=False, **options)
     except Exception as error:
@@ -163,8 +164,8 @@ def _prepared(net: nn.Module, config: Any, extractor: Any) -> tuple[AudioSpec, G
         least = 1
         for kernel, stride in reversed(list(zip(config.conv_kernel, config.conv_stride, strict=True))):
             least = (least - 1) * stride + kernel
-        normalize = "clip" if extractor.do_normalize else "none"
-        return AudioSpec(rate=rate, samples=max(rate, least), least=least, normalize=normalize), None
+        spec = AudioSpec(rate=rate, samples=max(rate, least), least=least)
+        return (replace(spec, normalize="clip") if extractor.do_normalize else spec), None
     mean, deviation = (extractor.mean, extractor.std) if extractor.do_normalize else (0.0, 0.5)  # as it is
     net.add_module("front", AstFront(rate, extractor.num_mel_bins, extractor.max_length, mean, deviation))
     net.register_forward_pre_hook(_as_spectrogram)
@@ -192,7 +193,7 @@ def _classes(config: Any) -> tuple[str, ...]:
 
 
 def _letters(transformers: Any, where: str, here: bool, config: Any) -> tuple[str, ...] | None:
-    """The letters that a network for speech tells apart, from its vocab.json; None where that is absent or another's."""
+    """The letters that a network for speech tells apart, from its vocab.json; None where that is none of its own."""
     file = transformers.utils.cached_file(
         where, "vocab.json", local_files_only=here, _raise_exceptions_for_missing_entries=False
     )

@@ -162,7 +162,8 @@ def load(
 
     weights: a file, "random" for seeded random weights, or None for the published ones. spec, labels: instead of those
     that come with the network. Raises UnknownNameError with the nearest names, WeightsError when the weights are absent
-    or do not fit, MissingExtraError when timm or transformers is not installed, UsageError when nothing says what the input is.
+    or do not fit, MissingExtraError when timm or transformers is not installed, UsageError when nothing says what the
+    input is.
     """
     prefix, colon, rest = name.partition(":")
     if name in OWN or prefix == PHOSPHENE:
