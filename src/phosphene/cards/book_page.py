@@ -18,7 +18,7 @@ from phosphene.reports.html import STYLE, url
 
 HEADER = (("unit", "number"), ("pictures", ""), ("highest", "number"), ("mean", "number"), ("silent", "number"),
           ("most alike", "text"), ("class", "text"), ("excited by", "text"), ("doubts", "text"))  # fmt: skip
-LOUD = " Turn the volume down before you listen: the clips are shrill."
+LOUD = " Turn the volume down before you listen: the clips may be shrill."
 
 
 def write_book(cards: Sequence[Entry], folder: str | Path) -> Path:
@@ -34,7 +34,7 @@ def book(cards: Sequence[Entry]) -> str:
     loud = LOUD if any(one.player for one in cards) else ""
     heads = "".join(
         f'<th scope="col" data-kind="{kind}">{name}</th>' if kind else f'<th scope="col">{name}</th>'
-        for name, kind in (HEADER if judged(cards) else HEADER[:-1])
+        for name, kind in header(cards)
     )
     rows = "\n".join(row(one, doubts=judged(cards)) for one in cards)
     return f"""<!doctype html>
@@ -65,6 +65,12 @@ def book(cards: Sequence[Entry]) -> str:
 </body>
 </html>
 """
+
+
+def header(cards: Sequence[Entry]) -> list[tuple[str, str]]:
+    """The headings of the columns, and how each sorts."""
+    shown = HEADER if judged(cards) else HEADER[:-1]
+    return [("sounds" if name == "pictures" and cards[0].hears else name, kind) for name, kind in shown]
 
 
 def judged(cards: Sequence[Entry]) -> bool:

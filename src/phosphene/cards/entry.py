@@ -37,9 +37,14 @@ class Entry:
         return f"{self.place}/{STRIP_FILE}"
 
     @property
+    def hears(self) -> bool:
+        """Whether the unit hears sounds."""
+        return "rate" in self.data
+
+    @property
     def player(self) -> str:
         """The clip that raises a unit that hears, below the book's folder; "" for a unit that sees, and without one."""
-        made = self.data["pictures"].get("positive", ()) if "rate" in self.data else ()
+        made = self.data["pictures"].get("positive", ()) if self.hears else ()
         return next((f"{self.place}/{one['file']}" for one in made), "")
 
     @property
