@@ -41,7 +41,11 @@ FAMILIES = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM", AST: "
 CTC = "ForCTC"
 HEADS = (CTC, "ForSequenceClassification", "ForAudioFrameClassification", "ForAudioClassification")
 REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+NEEDED = (  # one of each; the last are the weights
+    ("config.json",),
+    ("preprocessor_config.json",),
+    ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"),
+)
 ONLY_IN_TRAINING = ("masked_spec_embed",)  # of an entry's name: what training puts where it hides the sound
 
 
@@ -54,13 +58,17 @@ class AstFront(nn.Module):
     def __init__(self, rate: int, bands: int, frames: int, mean: float, deviation: float) -> None:
         super().__init__()
         self.fbank = Fbank(rate, bands=bands)
-        self.frames, self.mean, self.deviation = frames, mean, deviation
+        self.rate, self.frames, self.mean, self.deviation = rate, frames, mean, deviation
 
     def forward(self, wave: Tensor) -> Tensor:
         heard = self.fbank(wave)
         missing = self.frames - heard.shape[2]
         if missing < 0:
-            raise UsageError(f"a sound of {heard.shape[2]} frames is longer than the {self.frames} that it hears")
+            most = ((self.frames - 1) * KALDI_HOP + KALDI_WINDOW) * self.rate
+            raise UsageError(
+                f"a sound of {wave.shape[-1] / self.rate:.4g} s is longer than the {most / self.rate:.4g} s "
+                f"({most:.0f} samples) that the network hears"
+            )
         return (pad(heard, (0, 0, 0, missing)) - self.mean) / (2 * self.deviation)
 
 
@@ -73,7 +81,7 @@ def load_hugging_face(
     another kind, WeightsError when the files are nowhere or do not fit, PhospheneError with transformers' reason.
     """
     transformers = _transformers()
-    where, here = _place(name)
+    where, here = _place(name, NEEDED if weights is None else NEEDED[:2])
     with _silent(transformers):
         config = _asked(name, transformers.AutoConfig, where, here)
         family = FAMILIES.get(config.model_type)
@@ -86,7 +94,7 @@ def load_hugging_face(
             labels = _letters(transformers, where, here, config) if head == CTC else _classes(config)
     own, grid = _prepared(net, config, extractor)
     given = spec or own
-    title = Path(name).resolve().name if Path(name).is_dir() else name
+    title = Path(where).resolve().name if Path(where).is_dir() else name
     return Model(
         net,
         given,
@@ -108,14 +116,13 @@ def _transformers() -> Any:
     return transformers
 
 
-def _place(name: str) -> tuple[str, bool]:
-    """What transformers reads, and whether it is on this machine already."""
+def _place(name: str, needed: Sequence[Sequence[str]]) -> tuple[str, bool]:
+    """What transformers reads, and whether it is on this machine already: one file of each of those needed."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         return str(folder), True
     if not REPOSITORY.fullmatch(name):
         raise UsageError(f"no folder '{name}': hf:OWNER/NAME is a repository of the hub, hf:FOLDER one that is here")
-    needed = [("config.json",), ("preprocessor_config.json",), WEIGHTS]
     if all(any(in_hub_cache(name, file) for file in files) for files in needed):
         return name, True
     if not hub_answers():

@@ -93,7 +93,8 @@ class Model:
         if isinstance(self.spec, InputSpec):
             return self.spec
         raise UsageError(
-            f"{self.name} hears sounds and sees no pictures; use phosphene audio render {self.name} TARGET"
+            f"{self.name} hears sounds and sees no pictures; use phosphene audio render "
+            f"{self.source.removeprefix('phosphene:')} TARGET"
         )
 
     def check_color(self, what: str) -> None:
