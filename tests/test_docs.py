@@ -27,7 +27,7 @@ from phosphene.cards.config import CardConfig, ProbeConfig
 from phosphene.cli import main as command_line
 from phosphene.examples.config import ScanConfig
 from phosphene.features.audio_config import AudioConfig
-from phosphene.models import InputSpec
+from phosphene.models import AudioSpec, InputSpec
 from phosphene.objectives import OBJECTIVES, REGULARIZERS, parse
 from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, SignalConfig, StyleConfig, TransformConfig
 from phosphene.signals import SIGNALS
@@ -39,7 +39,7 @@ PAGES = {path.name: path.read_text(encoding="utf-8") for path in [ROOT / "README
 WRITTEN = {name: text for name, text in PAGES.items() if name not in GENERATED}
 CONFIGS = (
     SignalConfig, TransformConfig, OptimizerConfig, RunConfig, RenderConfig, StyleConfig, ScanConfig, InputSpec,
-    AudioConfig, CardConfig, ProbeConfig, SoundTextureConfig, SoundStyleConfig, SoundReconstructConfig,
+    AudioSpec, AudioConfig, CardConfig, ProbeConfig, SoundTextureConfig, SoundStyleConfig, SoundReconstructConfig,
 )  # fmt: skip
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS_WEIGHTS = re.compile(r"""load\("[^"]+"\)""")  # a network by name without weights="random"

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from phosphene.audio.style import sound_style_transfer as sound_style_transfer
     from phosphene.audio.texture import sound_texture as sound_texture
     from phosphene.cards.book import book as book
+    from phosphene.cards.card import Card as Card
     from phosphene.cards.config import CardConfig as CardConfig
     from phosphene.cards.config import ProbeConfig as ProbeConfig
-    from phosphene.cards.making import Card as Card
     from phosphene.cards.making import card as card
     from phosphene.cards.probe import Probe as Probe
     from phosphene.cards.probe import probe as probe
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from phosphene.features.rerun import rerun as rerun
     from phosphene.features.sound import render_sound as render_sound
     from phosphene.models import AudioSpec as AudioSpec
+    from phosphene.models import Fbank as Fbank
     from phosphene.models import InputSpec as InputSpec
     from phosphene.models import LogMel as LogMel
     from phosphene.models import Model as Model
@@ -125,7 +126,8 @@ if TYPE_CHECKING:
 _HOME = {
     "cards.book": ("book",),
     "cards.config": ("CardConfig", "ProbeConfig"),
-    "cards.making": ("Card", "card"),
+    "cards.card": ("Card",),
+    "cards.making": ("card",),
     "cards.probe": ("Probe", "probe"),
     "audio.config": ("SoundReconstructConfig", "SoundStyleConfig", "SoundTextureConfig"),
     "audio.reconstruct": ("sound_reconstruct",),
@@ -147,8 +149,8 @@ _HOME = {
     "features.rerun": ("rerun",),
     "features.sound": ("render_sound",),
     "models": (
-        "AudioSpec", "InputSpec", "LogMel", "Model", "average_pooling", "classify", "from_module", "known", "load",
-        "mean_activations", "normalize_activations", "style_layers", "to_input",
+        "AudioSpec", "Fbank", "InputSpec", "LogMel", "Model", "average_pooling", "classify", "from_module", "known",
+        "load", "mean_activations", "normalize_activations", "style_layers", "to_input",
     ),
     "objectives": (
         "Alignment", "Blur", "Border", "Caricature", "Channel", "Content", "Custom", "Density", "Direction",

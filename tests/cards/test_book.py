@@ -13,9 +13,10 @@ import torch
 
 from phosphene.cards.book import Bookmaking, book
 from phosphene.cards.book_page import write_book
+from phosphene.cards.card import Card
 from phosphene.cards.config import CardConfig, ProbeConfig
 from phosphene.cards.entry import DOUBTS, Entry
-from phosphene.cards.making import Card, carding
+from phosphene.cards.making import carding
 from phosphene.examples.index import Index
 from phosphene.examples.scan import scan
 from phosphene.models import Model, load

@@ -12,9 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+from phosphene.cards.card import Card
 from phosphene.cards.config import CardConfig, ProbeConfig
 from phosphene.cards.faith import Natural
-from phosphene.cards.making import Card, card
+from phosphene.cards.making import card
 from phosphene.cards.subject import Unit, units
 from phosphene.examples.config import ScanConfig
 from phosphene.examples.scan import scan

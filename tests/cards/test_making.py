@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
+from phosphene.cards.card import Card
 from phosphene.cards.changes import CHANGES
 from phosphene.cards.config import CardConfig, ProbeConfig
-from phosphene.cards.making import Card, card
+from phosphene.cards.making import card
 from phosphene.cards.page import write_card
 from phosphene.errors import UsageError
 from phosphene.examples.data import open_data, places

@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
+from phosphene.cards.book import Bookmaking
+from phosphene.cards.card import Card
 from phosphene.cards.config import CardConfig, ProbeConfig
 from phosphene.cards.making import card
 from phosphene.cards.probe import Probe, probe
@@ -23,6 +26,7 @@ from phosphene.examples.scan import scan
 from phosphene.media import read_info, read_sound, to_levels, wav_bytes
 from phosphene.models import AudioSpec, Model, from_module, load
 from phosphene.models.crepe import hertz
+from phosphene.recipe import RenderConfig
 from phosphene.reports.heard import write_heard
 
 RATE, PIECE = 8000, 8000
@@ -30,7 +34,7 @@ TAPS, HOP = 256, 32
 LOW, HIGH, CHIRP = 0, 1, 2  # the units
 PITCHES = {LOW: 300.0, HIGH: 2000.0}  # Hz
 SWEEP = 0.15  # seconds: the chirp rises from 600 to 1800 Hz
-THREE = ProbeConfig(probed=3)
+ONE, THREE = ProbeConfig(probed=1), ProbeConfig(probed=3)
 
 Wave = Callable[[np.random.Generator], np.ndarray]
 
@@ -185,28 +189,34 @@ def test_your_own_sounds_stand_among_the_data(ear: Model, recordings: Path, tmp_
 
 def test_a_unit_is_probed_in_a_sound_of_another_length(ear: Model, recordings: Path) -> None:
     index = scan(ear, recordings, layers=["unit"], config=ScanConfig(seconds=0.5))
-    found = probe(ear, f"unit:{LOW}", recordings, index=index, config=ProbeConfig(probed=1))
+    found = probe(ear, f"unit:{LOW}", recordings, index=index, config=ONE)
     assert found.examples[0].pixels.shape == (1, 1, RATE // 2)
     assert "a low sound" in found.sentence
 
 
 def test_a_card_of_sounds_shows_the_unit_from_every_side(ear: Model, recordings: Path, tmp_path: Path) -> None:
-    few = CardConfig(examples=2, steps=12)
-    made = card(ear, f"unit:{HIGH}", recordings, config=few, probes=ProbeConfig(probed=1))
+    few = CardConfig(examples=2, diverse=3, steps=12)
+    made = card(ear, f"unit:{HIGH}", recordings, config=few, probes=ONE)
     page = made.save(tmp_path).read_text()
     assert made.score(made.pictures["positive"][0]) > 5 * made.score(made.pictures["negative"][0])
     told = json.loads((tmp_path / "card.json").read_text())
     assert told["examples"]["maximum"][0]["key"].startswith("high/")
     assert told["examples"]["maximum"][0]["seconds"] == made.spectrum["maximum"][0].example.seconds
     assert "a high sound" in told["probe"]["verdict"]
-    for kind in ("positive", "negative"):
-        file = tmp_path / f"unit-{HIGH}.{kind}.wav"
+    clips = [one for row in told["pictures"].values() for one in row]
+    kinds = ("positive", "negative", "diverse", "diverse1", "diverse2")
+    assert [one["file"] for one in clips] == [f"unit-{HIGH}.{kind}.wav" for kind in kinds]
+    for one in clips:
+        file = tmp_path / one["file"]
         assert file.name in page
         assert json.loads(read_info(file)["ICMT"])["model"]["name"] == "ear"
         wave, _ = read_sound(file, rate=RATE)  # what the page says is what a stranger measures
         with torch.no_grad():
             score = float(ear.activations(wave[None], ["unit"])["unit"][0, HIGH].max())
-        assert score == pytest.approx(told["pictures"][kind][0]["score"], rel=1e-3, abs=1e-6)
+        assert score == pytest.approx(one["score"], rel=1e-3, abs=1e-6)
+    spectra = torch.stack([torch.fft.rfft(one.values[0]).abs() for one in made.pictures["diverse"]])
+    likeness = torch.nn.functional.normalize(spectra, dim=1)
+    assert float((likeness @ likeness.T).fill_diagonal_(0).max()) < 0.99  # they differ
     assert page.count("<audio") == len(list(tmp_path.glob("*.wav")))
     assert (tmp_path / "sheet.png").is_file()
     assert "pictures" not in page.replace("pictures were", "").lower().split("<main", 1)[1]
@@ -226,9 +236,40 @@ def test_an_example_on_the_page_has_the_score_that_it_tells(ear: Model, recordin
         assert (part - wave[:, first : first + part.shape[1]]).abs().max() < 1e-4
 
 
-def test_a_book_of_sounds_is_refused_in_one_line(ear: Model, recordings: Path) -> None:
-    with pytest.raises(UsageError, match=r"a book is of pictures; name one unit, got 'unit:0\.\.2'"):
-        card(ear, "unit:0..2", recordings)
+BRIEF = CardConfig(examples=1, diverse=2, steps=2, abreast=2)
+
+
+def test_a_book_of_sounds_has_players_and_goes_on(ear: Model, recordings: Path, tmp_path: Path) -> None:
+    index = scan(ear, recordings, layers=["unit", "output"])
+
+    def made() -> tuple[Bookmaking, list[str]]:
+        work = Bookmaking(ear, "unit:0..1", recordings, tmp_path, index=index, config=BRIEF, probes=ONE)
+        return work, [event.subject.target for event in work if isinstance(event, Card)]
+
+    work, units = made()
+    assert units == ["unit:0", "unit:1"]
+    text = work.page.read_text()
+    for unit in range(2):
+        folder = tmp_path / f"unit-{unit}"
+        told = json.loads((folder / "card.json").read_text())
+        assert f'href="{folder.name}/index.html"' in text
+        assert f'<audio controls preload="none" aria-label="what raises unit:{unit}"' in text
+        assert f'src="{folder.name}/unit-{unit}.positive.wav"' in text
+        assert told["probe"]["verdict"] in text
+        for row in told["pictures"].values():
+            assert all((folder / one["file"]).is_file() for one in row)
+        with Image.open(folder / "strip.jpg") as strip:
+            assert strip.size == (96 * 2, 96)  # the clip and one example
+    assert "doubts" not in text.partition("<style>")[2].partition("</style>")[2]  # nobody asked
+    (tmp_path / "unit-1" / "card.json").unlink()
+    again, units = made()
+    assert (units, again.kept) == (["unit:1"], 1)
+    assert made()[1] == []
+
+
+def test_a_size_is_refused_for_clips(ear: Model, recordings: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="size is of pictures, and ear hears sounds"):
+        Bookmaking(ear, "unit:0..2", recordings, tmp_path, render=RenderConfig(size=64))
 
 
 def test_a_pitch_of_crepe_is_probed_to_its_band_at_any_level(shared: Path) -> None:

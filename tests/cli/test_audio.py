@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,36 @@ def test_a_clip_is_made_again_to_the_bit(phosphene: Command, workplace: Path) ->
     assert again.code == 0
     assert again.json["same_samples"] is True
     assert Path(again.json["path"]).is_file()
+
+
+def test_a_network_for_spectrograms_is_heard_as_the_docs_say(phosphene: Command, workplace: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sound.md").read_text(encoding="utf-8")
+    (code,) = [part for part in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if part.startswith("# my_ears.py")]
+    Path("my_ears.py").write_text(code)
+    layers = {one["name"]: one for one in phosphene("layers", "my_ears:make_ears", "--json").json["layers"]}
+    assert (layers["front"]["channels"], layers["front"]["spatial"], layers["front"]["stride"]) == (1, [64, 51], 160)
+    assert (layers["net.2"]["channels"], layers["net.2"]["stride"]) == (16, 640)
+    words = ("audio", "render", "my_ears:make_ears", "net.2:0..1", "logit:1", "--steps", "6", "--still", "--out", "out")
+    ran = phosphene(*words, "--device", "cpu", "--json", "--quiet")
+    assert (ran.code, [one["layer"] for one in ran.json["results"]]) == (0, ["net.2", "net.2", "output"])
+    again = phosphene("rerun", ran.json["results"][2]["path"], "--model", "my_ears:make_ears", "--out", "b", "--json")
+    assert again.json["same_samples"] is True
+
+
+def test_a_network_of_one_length_says_so(phosphene: Command, workplace: Path) -> None:
+    Path("flat_ears.py").write_text(
+        "import torch\nimport phosphene as ph\n"
+        "def make():\n"
+        "    front = ph.LogMel(8000, n_fft=256, hop=80, bands=20, lowest=50, highest=4000, first='bands')\n"
+        "    net = torch.nn.Sequential(front, torch.nn.Flatten(), torch.nn.Linear(20 * 47, 3))\n"
+        "    return net, ph.AudioSpec(rate=8000, samples=4000, least=4000)\n"
+    )
+    words = ("audio", "render", "flat_ears:make", "logit:1", "--steps", "1", "--device", "cpu", "--out", "out")
+    assert phosphene(*words).code == 0
+    ran = phosphene(*words, "--seconds", "1")
+    assert ran.code == 2
+    assert "does not run on 8000 samples" in ran.err
+    assert "made for 4000, which is --seconds 0.5" in ran.err
 
 
 def recording(file: str, *, rate: int = 16_000, channels: int = 1, seconds: float = 0.3, **changes: Any) -> Path:

@@ -148,6 +148,14 @@ def test_a_batch_of_clips_equals_each_alone(ears: Model) -> None:
     assert torch.equal(together[2].sound, alone.sound)
 
 
+def test_nothing_is_faint_noise_and_not_silence(ears: Model) -> None:
+    (clip,) = render_sound(ears, "logit:0", config=QUICK)
+    blank = clip.blank()
+    assert blank.shape == clip.sound.shape
+    assert float(blank.square().mean().sqrt()) == pytest.approx(1e-3, rel=0.05)
+    assert torch.equal(blank, clip.blank())
+
+
 def test_directions_diversity_and_negatives_are_heard(ears: Model) -> None:
     vector = ", ".join(["1", "-1", "0"])
     targets = [f"direction(filters, [{vector}])", "-logit:0", "filters:1 + 0.1*diversity(filters, group=2)", "filters"]

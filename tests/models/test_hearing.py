@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from phosphene.errors import UsageError
-from phosphene.models import AudioSpec, InputSpec, LogMel, Model, from_module, load
+from phosphene.models import AudioSpec, Fbank, InputSpec, LogMel, Model, from_module, load
 from phosphene.models.crepe import Crepe, hertz
 from phosphene.models.frontend import mel_weights
 
@@ -159,7 +159,7 @@ def test_a_sound_of_other_channels_is_refused() -> None:
 def test_a_clip_is_normalized_where_the_network_wants_that() -> None:
     model = from_module(nn.Conv1d(1, 2, 3), AudioSpec(samples=64, normalize="clip"))
     sound = torch.randn(2, 1, 64, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(outputs(model, sound), outputs(model, 0.01 * sound + 0.3), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(outputs(model, sound), outputs(model, 0.1 * sound + 0.3), rtol=1e-3, atol=1e-4)
     normal = model.normalize(sound)
     torch.testing.assert_close(normal.mean(2), torch.zeros(2, 1), atol=1e-6, rtol=0)
     torch.testing.assert_close(normal.square().mean(2), torch.ones(2, 1), atol=1e-5, rtol=0)
@@ -218,6 +218,70 @@ def test_the_log_mel_front_end_equals_numpy() -> None:
         frames = np.stack([x[row, 0, s : s + 400].numpy() for s in range(0, 1601, 160)])
         power = np.abs(np.fft.rfft(frames * hann, 512))
         assert front(x)[row, 0].numpy() == pytest.approx(np.log(power @ weights.T + 1e-3), abs=2e-3)
+
+
+@pytest.mark.parametrize("window", [400, 512])
+def test_the_front_end_of_spectrogram_pictures_equals_torchs_centered_stft(window: int) -> None:
+    numbers = {"n_fft": 512, "hop": 160, "bands": 40, "lowest": 60, "highest": 7800}
+    front = LogMel(16_000, window=window, **numbers, power=2, centered=True, first="bands", floor=1e-6)
+    x = torch.randn(2, 1, 2000, generator=torch.Generator().manual_seed(0))
+    hann = torch.hann_window(window)
+    stft = torch.stft(x[:, 0], 512, 160, window, hann, center=True, pad_mode="reflect", return_complex=True)
+    mel = torch.from_numpy(htk_numpy(16_000, 512, 40, 60, 7800)).float() @ stft.abs().square()
+    assert front(x).shape == (2, 1, 40, 13)
+    torch.testing.assert_close(front(x)[:, 0], (mel + 1e-6).log(), rtol=0, atol=2e-3)
+
+
+def kaldi_numpy(x: np.ndarray, rate: int, bands: int) -> np.ndarray:
+    """Kaldi's compute-fbank-feats without dither, in float64: frames (count, bands)."""
+    length, hop = rate // 40, rate // 100
+    n_fft = 2 ** math.ceil(math.log2(length))
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / (length - 1))
+    found = []
+    for start in range(0, len(x) - length + 1, hop):
+        frame = x[start : start + length] - x[start : start + length].mean()
+        frame = np.concatenate([[frame[0] * (1 - 0.97)], frame[1:] - 0.97 * frame[:-1]]) * hann
+        found.append(np.abs(np.fft.rfft(frame, n_fft)) ** 2)
+    energies = np.stack(found) @ htk_numpy(rate, n_fft, bands, 20, rate / 2).T
+    return np.log(np.maximum(energies, np.finfo(np.float32).eps))
+
+
+@pytest.mark.parametrize(("rate", "bands"), [(16_000, 128), (8000, 23)])
+def test_kaldis_front_end_equals_numpy(rate: int, bands: int) -> None:
+    x = 0.2 * torch.randn(2, 1, 3000, generator=torch.Generator().manual_seed(0)) + 0.1
+    heard = Fbank(rate, bands=bands)(x)
+    for row in range(2):
+        wanted = kaldi_numpy(x[row, 0].double().numpy(), rate, bands)
+        assert heard[row, 0].numpy() == pytest.approx(wanted, abs=5e-3)
+
+
+FRONTS = {
+    "kaldi": Fbank(bands=40),
+    "energies": LogMel(16_000, n_fft=512, hop=160, bands=40, lowest=60, highest=7800, power=2, centered=True),
+}
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_gradients_through_a_front_end_are_those_of_differences(name: str) -> None:
+    front, draw = FRONTS[name], torch.Generator().manual_seed(0)
+    x, way = (0.1 * torch.randn(1, 1, 2000, generator=draw) for _ in range(2))
+    weights = torch.randn(front(x).shape, generator=draw)
+    x.requires_grad_()
+    (front(x) * weights).sum().backward()
+    assert x.grad is not None
+    step = 1e-3
+    with torch.no_grad():
+        rise = ((front(x + step * way) - front(x - step * way)).double() * weights).sum() / (2 * step)
+    assert float((x.grad * way).sum()) == pytest.approx(float(rise), rel=0.02)
+    silent = torch.zeros(1, 1, 2000, requires_grad=True)
+    front(silent).sum().backward()
+    assert silent.grad is not None
+    assert bool(silent.grad.isfinite().all())
+
+
+def test_a_wrong_axis_is_refused() -> None:
+    with pytest.raises(UsageError, match="frames or bands come first, got 'time'"):
+        LogMel(8000, n_fft=256, hop=80, bands=20, lowest=50, highest=4000, first="time")  # type: ignore[arg-type]
 
 
 def test_a_module_of_ones_own_hears_through_a_front_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -279,7 +279,7 @@ def test_an_unknown_or_unreachable_network_of_timm_is_one_clear_line(monkeypatch
     pytest.importorskip("timm")
     with pytest.raises(UnknownNameError, match="no model 'resnt18' in timm; did you mean resnet18"):
         load("timm:resnt18")
-    monkeypatch.setattr("phosphene.models.timm_source._hub_answers", lambda: False)
+    monkeypatch.setattr("phosphene.models.timm_source.hub_answers", lambda: False)
     monkeypatch.setattr("phosphene.models.timm_source._in_hub_cache", lambda *_: None)
     with pytest.raises(WeightsError, match=r"hub cannot be reached.*timm-resnet18\.a1_in1k\.safetensors"):
         load("timm:resnet18.a1_in1k")

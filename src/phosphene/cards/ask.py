@@ -15,10 +15,11 @@ from phosphene.cards.percentile import share_below
 from phosphene.cards.subject import Unit
 from phosphene.errors import UsageError
 from phosphene.examples.folder import SUFFIXES, Folder
-from phosphene.examples.kinds import PICTURE
+from phosphene.examples.kinds import PICTURE, SOUND
 from phosphene.examples.recordings import LONGEST, starts
 from phosphene.media import opaque, read_picture, read_sound
 from phosphene.media.sound import SUFFIXES as SOUND_SUFFIXES
+from phosphene.models import AudioSpec, Model
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,16 @@ class Answer:
         return {"picture": self.name, "score": self.score, "percentile": round(self.percentile, 3)}
 
 
-def files(asked: Sequence[str | Path], *, word: str = PICTURE) -> list[tuple[str, Path]]:
-    """(name, file) of pictures and of all pictures in folders; of sounds where the word says so.
+def files(model: Model, asked: Sequence[str | Path]) -> list[tuple[str, Path]]:
+    """(name, file) of pictures and of all pictures in folders; of sounds for a network that hears.
 
     Raises UsageError for what is not there or empty.
     """
+    word, suffixes = (SOUND, SOUND_SUFFIXES) if isinstance(model.spec, AudioSpec) else (PICTURE, SUFFIXES)
     found: list[tuple[str, Path]] = []
     for one in map(Path, asked):
         if one.is_dir():
-            inside = Folder(one, suffixes=SUFFIXES if word == PICTURE else SOUND_SUFFIXES)
+            inside = Folder(one, suffixes=suffixes)
             if not len(inside):
                 raise UsageError(f"no {word}s in '{one}' for --ask")
             found += [(f"{one.name}/{inside.key(i)}", one / inside.key(i)) for i in range(len(inside))]

@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from phosphene.cards.ask import files
 from phosphene.cards.book_page import write_book
+from phosphene.cards.card import Card
 from phosphene.cards.config import CardConfig, ProbeConfig
 from phosphene.cards.entry import Entry, finished
 from phosphene.cards.identity import identity
-from phosphene.cards.making import Card, cards_of, needed
-from phosphene.cards.subject import Unit, refuse_book, units
+from phosphene.cards.making import cards_of, checked, needed
+from phosphene.cards.subject import Unit, units
 from phosphene.examples.index import Index
 from phosphene.examples.scan import Scanned
 from phosphene.features.events import Notice, Progress
@@ -50,9 +50,8 @@ class Bookmaking:
         run: RunConfig = RunConfig(),
         seed: int = 0,
     ) -> None:
-        refuse_book(model, target)
         self.model, self.target, self.data, self.index = model, target, data, index
-        self.folder, self.asked = Path(folder), files(ask)
+        self.folder, self.asked = Path(folder), checked(model, ask, render)
         self.config, self.probes, self.run, self.seed = config, probes, run, seed
         self.render = replace(render, seed=seed)
         self.page = self.folder / "index.html"

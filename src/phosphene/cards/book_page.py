@@ -1,6 +1,7 @@
 """The page of a book: it lists many units, sorts by any column and searches, with a link to each card.
 
-Pictures lie in the cards' folders, and a browser asks for those that come into view.
+Pictures lie in the cards' folders, and a browser asks for those that come into view. Units that hear have a player
+each, whose sound is asked for when it is played.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from phosphene.reports.html import STYLE, url
 
 HEADER = (("unit", "number"), ("pictures", ""), ("highest", "number"), ("mean", "number"), ("silent", "number"),
           ("most alike", "text"), ("class", "text"), ("excited by", "text"), ("doubts", "text"))  # fmt: skip
+LOUD = " Turn the volume down before you listen: the clips may be shrill."
 
 LEGEND = (
-    "Pictures: an optimized one, where there is one, and the strongest examples. Highest and mean: of the scores, a "
-    "score being the unit's largest response to a picture. Silent: pictures to which it does not respond at all. Most "
+    "{What}s: an optimized one, where there is one, and the strongest examples. Highest and mean: of the scores, a "
+    "score being the unit's largest response to a {what}. Silent: {what}s to which it does not respond at all. Most "
     "alike: the unit of the layer with the most similar scores. Class: the one that goes with it. Excited by: what its "
-    "strongest examples cannot lose. Doubts: what speaks against its optimized picture."
+    "strongest examples cannot lose."
 )
+DOUBTS = " Doubts: what speaks against its optimized picture."
 
 
 def write_book(cards: Sequence[Entry], folder: str | Path) -> Path:
@@ -36,11 +39,12 @@ def book(cards: Sequence[Entry]) -> str:
     layers = ", ".join(dict.fromkeys(one.data["layer"] for one in cards))
     title = f"{layers} of {cards[0].data['network']['name']}"
     counted = f"{len(cards)} unit{'s' * (len(cards) != 1)}"
+    loud = LOUD if any(one.player for one in cards) else ""
     heads = "".join(
         f'<th scope="col" data-kind="{kind}">{name}</th>' if kind else f'<th scope="col">{name}</th>'
-        for name, kind in HEADER
+        for name, kind in header(cards)
     )
-    rows = "\n".join(map(row, cards))
+    rows = "\n".join(row(one, doubts=judged(cards)) for one in cards)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -53,8 +57,8 @@ def book(cards: Sequence[Entry]) -> str:
 <body>
 <header>
 <h1>{escape(title)}</h1>
-<p>{counted}. The name of a unit opens its card. A heading sorts, the field below searches.</p>
-<details><summary>What the columns say</summary><p>{LEGEND}</p></details>
+<p>{counted}. The name of a unit opens its card. A heading sorts, the field below searches.{loud}</p>
+<details><summary>What the columns say</summary><p>{legend(cards)}</p></details>
 <p id="tools" hidden><label>Search <input id="search" type="search" autocomplete="off"></label>
 <span id="count" role="status"></span></p>
 </header>
@@ -72,8 +76,25 @@ def book(cards: Sequence[Entry]) -> str:
 """
 
 
-def row(entry: Entry) -> str:
-    """A unit as a row."""
+def header(cards: Sequence[Entry]) -> list[tuple[str, str]]:
+    """The headings of the columns, and how each sorts."""
+    shown = HEADER if judged(cards) else HEADER[:-1]
+    return [("sounds" if name == "pictures" and cards[0].hears else name, kind) for name, kind in shown]
+
+
+def legend(cards: Sequence[Entry]) -> str:
+    """What the columns say, in words."""
+    what = "sound" if cards[0].hears else "picture"
+    return LEGEND.format(What=what.capitalize(), what=what) + DOUBTS * judged(cards)
+
+
+def judged(cards: Sequence[Entry]) -> bool:
+    """Whether it was asked of any of them if its pictures can be trusted."""
+    return any(one.doubts for one in cards)
+
+
+def row(entry: Entry, *, doubts: bool) -> str:
+    """A unit as a row. doubts: with what speaks against its pictures."""
     facts = entry.data["statistics"]
     cells = [
         number(entry.highest),
@@ -82,12 +103,12 @@ def row(entry: Entry) -> str:
         f"<td>{escape(entry.alike)}</td>",
         f"<td>{escape(entry.likes)}</td>",
         f'<td class="says">{escape(entry.data["probe"]["verdict"])}</td>',
-        f'<td class="doubts">{escape(entry.doubts)}</td>',
+        *([f'<td class="doubts">{escape(entry.doubts)}</td>'] if doubts else []),
     ]
     return (
         f'<tr><th scope="row" data-value="{entry.data["unit"]}"><a href="{url(entry.page)}">'
         f"{escape(entry.data['name'])}</a></th>"
-        f'<td class="thumbs">{thumbs(entry)}</td>{"".join(cells)}</tr>'
+        f'<td class="thumbs">{thumbs(entry)}{player(entry)}</td>{"".join(cells)}</tr>'
     )
 
 
@@ -109,6 +130,14 @@ def thumbs(entry: Entry) -> str:
     )
 
 
+def player(entry: Entry) -> str:
+    """The clip of a unit that hears, to be played."""
+    if not entry.player:
+        return ""
+    said = escape(f"what raises {entry.data['name']}")
+    return f'<audio controls preload="none" aria-label="{said}" src="{url(entry.player)}"></audio>'
+
+
 BOOK_STYLE = (
     """
 body { max-width: 84rem; }
@@ -122,6 +151,7 @@ td, tbody th { vertical-align: middle; }
 thead th:nth-child(n + 6), td:nth-child(n + 6), thead th:nth-child(2) { text-align: left; }
 .thumbs { text-align: left; min-width: 13.5rem; }
 .thumbs img { display: inline-block; object-fit: cover; border-radius: 3px; margin-right: 4px; vertical-align: middle; }
+.thumbs audio { display: block; width: 13rem; height: 2rem; margin-top: 4px; }
 .says, .doubts { text-align: left; white-space: normal; }
 .says { min-width: 13rem; }
 td, th { padding-inline: 0.55rem; }

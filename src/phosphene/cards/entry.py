@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from phosphene.cards.making import FORMAT, SCHEMA, Card
+from phosphene.cards.card import FORMAT, SCHEMA, Card
 from phosphene.cards.page import CARD_FILE, PAGE_FILE, STRIP_FILE
 from phosphene.jsondata import to_json
 
@@ -39,6 +39,17 @@ class Entry:
     def strip(self) -> str:
         """Its pictures in one row, below the book's folder."""
         return f"{self.place}/{STRIP_FILE}"
+
+    @property
+    def hears(self) -> bool:
+        """Whether the unit hears sounds."""
+        return "rate" in self.data
+
+    @property
+    def player(self) -> str:
+        """The clip that raises a unit that hears, below the book's folder; "" for a unit that sees, and without one."""
+        made = self.data["pictures"].get("positive", ()) if self.hears else ()
+        return next((f"{self.place}/{one['file']}" for one in made), "")
 
     @property
     def highest(self) -> float:

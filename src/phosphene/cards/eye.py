@@ -13,11 +13,8 @@ from torch import Tensor
 
 from phosphene.examples.scan import exact_arithmetic
 from phosphene.models import AudioSpec, InputSpec, Model
-from phosphene.seeds import Generators
 
 MID_GRAY = 0.5
-ROOM = 1e-3  # root mean square: 60 dB below full scale
-ROOM_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -50,14 +47,6 @@ class Eye:
         """Responses (b,) to pictures at one place (y, x) of the map; the scores where there is no place."""
         scores, maps = self.look(pictures)
         return scores if place is None else maps[:, place[0], place[1]]
-
-
-def quiet(spec: AudioSpec, samples: int) -> Tensor:
-    """A sound (c, 1, samples) of nothing: faint white noise, as in a quiet room, the same each time.
-
-    Digital silence is nothing that a network knows: YAMNet gives it a logit of -243 for a bird, and this noise -5.
-    """
-    return ROOM * Generators(ROOM_SEED, ["quiet"]).normal("room", 0, (spec.channels, 1, samples))[0]
 
 
 def neutral(spec: InputSpec) -> Tensor:

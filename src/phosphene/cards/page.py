@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from phosphene.cards.album import Album
+from phosphene.cards.card import Card, Shown
 from phosphene.cards.faith_page import sections as trust_sections
-from phosphene.cards.making import Card, Shown
 from phosphene.cards.probe_page import lead
 from phosphene.cards.probe_page import sections as probe_sections
 from phosphene.cards.relations import Relation
@@ -24,7 +24,7 @@ from phosphene.cards.sight import composed, cut, lit
 from phosphene.cards.strip import strip
 from phosphene.examples.sheet import ROWS
 from phosphene.features.picture import Picture
-from phosphene.files import atomic_write, safe_name
+from phosphene.files import atomic_write
 from phosphene.media import png_bytes
 from phosphene.reports import Figure, Page, Section, Table
 from phosphene.reports.chart import Line, Mark, bars, lines
@@ -66,7 +66,7 @@ def write_card(card: Card, folder: str | Path, *, more: Sequence[Section] = ()) 
     place, album = Path(folder), Album()
     for kind, row in card.pictures.items():
         for number, picture in enumerate(row):
-            picture.save(place / picture_name(card, kind, number))
+            picture.save(place / card.file(kind, number))
     text = embedded(html(page(card, album, more)), album.files)
     atomic_write(place / "sheet.png", png_bytes(card.sheet()))
     atomic_write(place / STRIP_FILE, strip(card))
@@ -74,11 +74,6 @@ def write_card(card: Card, folder: str | Path, *, more: Sequence[Section] = ()) 
     # the last one: where it is, the card is whole
     atomic_write(place / CARD_FILE, (json.dumps(card.data(), ensure_ascii=False, indent=1) + "\n").encode())
     return file
-
-
-def picture_name(card: Card, kind: str, number: int = 0) -> str:
-    """The file of an optimized picture in a card's folder."""
-    return f"{safe_name(card.subject.target)}.{kind}{number or ''}.png"
 
 
 def page(card: Card, album: Album, more: Sequence[Section] = ()) -> Page:

@@ -36,9 +36,8 @@ from phosphene.contact import contact_sheet
 from phosphene.errors import UsageError
 from phosphene.examples.example import Example
 from phosphene.examples.index import Index
-from phosphene.examples.kinds import PICTURE, SOUND
 from phosphene.examples.scan import Scanned
-from phosphene.models import AudioSpec, Model
+from phosphene.models import Model
 from phosphene.models.receptive import Box
 
 
@@ -239,7 +238,7 @@ def probing(
     device: str = "auto",
 ) -> Generator[Scanned | Probe, None, None]:
     """The probes of one unit or several, each as soon as it is made; the progress of a scan comes before."""
-    asked = files(ask, word=SOUND if isinstance(model.spec, AudioSpec) else PICTURE)
+    asked = files(model, ask)
     found = yield from units(
         model, target, data, index=index, examples=config.probed, limit=config.limit, seed=seed, device=device
     )

@@ -1,7 +1,8 @@
 """The page of a card of a unit that hears, with a player for every sound.
 
 index.html  the page                  sheet.png       spectrograms of clips and examples on one sheet
-card.json   the same in numbers       TARGET.*.wav    the optimized clips, each with its recipe
+card.json   the same in numbers       strip.jpg       a few of them in a row, for a book
+                                      TARGET.*.wav    the optimized clips, each with its recipe
                                       sound-N.wav     the examples as the network heard them, their parts and changes
 """
 
@@ -11,15 +12,16 @@ import json
 from pathlib import Path, PurePosixPath
 
 from phosphene.cards.album import Album
-from phosphene.cards.making import Shown
-from phosphene.cards.page import KINDS, WORDS, related, safe_id, scores
+from phosphene.cards.card import Shown
+from phosphene.cards.page import CARD_FILE, KINDS, PAGE_FILE, STRIP_FILE, WORDS, related, safe_id, scores
 from phosphene.cards.probe_page import lead
 from phosphene.cards.probe_page import sections as probe_sections
 from phosphene.cards.sound_card import SoundCard
 from phosphene.cards.sound_page import ABREAST, LOUD
+from phosphene.cards.strip import strip
 from phosphene.examples.sheet import ROWS
 from phosphene.features.clip import Clip
-from phosphene.files import atomic_write, safe_name
+from phosphene.files import atomic_write
 from phosphene.media import png_bytes
 from phosphene.reports import Figure, Page, Section
 from phosphene.reports.html import html
@@ -32,8 +34,10 @@ def write_sound_card(card: SoundCard, folder: str | Path) -> Path:
     place, album = Path(folder), Album()
     text = album.bound(html(page(card, album, place)), place, card.subject.rate)
     atomic_write(place / "sheet.png", png_bytes(card.sheet()))
-    file = atomic_write(place / "index.html", text.encode())
-    atomic_write(place / "card.json", (json.dumps(card.data(), ensure_ascii=False, indent=1) + "\n").encode())
+    atomic_write(place / STRIP_FILE, strip(card))
+    file = atomic_write(place / PAGE_FILE, text.encode())
+    # the last one: where it is, the card is whole
+    atomic_write(place / CARD_FILE, (json.dumps(card.data(), ensure_ascii=False, indent=1) + "\n").encode())
     return file
 
 
@@ -71,9 +75,9 @@ def clips(card: SoundCard, folder: Path) -> Section:
     """What optimization finds."""
     figures: list[Figure] = []
     for kind, made in card.pictures.items():
-        for one in made:
+        for number, one in enumerate(made):
             assert isinstance(one, Clip)  # of a card of sounds
-            saved = one.save(folder / f"{safe_name(card.subject.target)}.{kind}.wav")
+            saved = one.save(folder / card.file(kind, number))
             state = () if one.status == "ok" else (f"{one.status}: {one.reason}",)
             caption = (KINDS[kind], f"score {card.score(one):.4g}, {one.loudness:.1f} LUFS", *state)
             figures.append(sound_figure(saved, folder, caption))

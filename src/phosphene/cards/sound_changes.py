@@ -3,7 +3,7 @@
 Sounds are (c, 1, samples), as pictures of height 1, so that a patch is a stretch of time and all that is told of
 patches holds. Filters are zero-phase, by one Fourier transform of the whole sound: their slopes are a sixth of an
 octave. What is split at 1 kHz adds up to the sound. What a filter or a cut leaves lies on the faint noise that
-stands for nothing (`eye.quiet`): it would be digital silence otherwise, which no recording has.
+stands for nothing (`faint_noise`): it would be digital silence otherwise, which no recording has.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from phosphene.cards.eye import Eye, neutral, quiet
+from phosphene.cards.eye import Eye, neutral
 from phosphene.engine.batching import find_device
 from phosphene.errors import UsageError
 from phosphene.examples.config import ScanConfig
@@ -23,6 +23,7 @@ from phosphene.examples.index import Index
 from phosphene.examples.kinds import kind_of, kind_scanned
 from phosphene.examples.scan import Scan, Scanned
 from phosphene.examples.sheet import units_of
+from phosphene.features.clip import faint_noise
 from phosphene.models import AudioSpec, Layer, Model
 from phosphene.models.receptive import Box, crop_box
 from phosphene.models.spec import InputSpec
@@ -122,7 +123,7 @@ def units(
         raise UsageError(f"the index keeps {kept} examples of a unit, {examples} are asked for; scan with more --top")
     ready = model.prepared(find_device(device), memory_format=torch.contiguous_format)
     samples, spec = found.header.kept.samples, model.spec
-    color = quiet(spec, samples) if isinstance(spec, AudioSpec) else neutral(spec)
+    color = faint_noise(spec.channels, samples)[:, None] if isinstance(spec, AudioSpec) else neutral(spec)
     return [Unit(Eye(ready, found.find_layer(layer).name, unit), found, opened, color) for layer, unit in named]
 
 
@@ -138,9 +139,3 @@ def held(data: Pictures, keys: Sequence[str]) -> dict[str, int]:
 def blank(work: Scan) -> Index:
     """The index of a scan before its first picture: its units are known, so a slip in the target ends it early."""
     return Index(work.header, work.tally)
-
-
-def refuse_book(model: Model, target: str) -> None:
-    """Raise UsageError for a network that hears: books are of pictures."""
-    if isinstance(model.spec, AudioSpec):
-        raise UsageError(f"{model.name} hears sounds, and a book is of pictures; name one unit, got {target!r}")

@@ -66,7 +66,8 @@ def render(
     Parameters
     ----------
     model
-        Name of a network that hears (crepe_tiny, crepe_full, yamnet, silero_vad_16k), or `package.module:factory`.
+        Name of a network that hears (crepe_tiny, crepe_full, yamnet, silero_vad_16k), `hf:OWNER/NAME` or `hf:FOLDER`
+        for one of Hugging Face, or `package.module:factory`.
     target
         What to raise: LAYER:7, LAYER:0..63, LAYER:7@3,5, LAYER, logit:CLASS, margin:CLASS, joined by + - *.
     init

@@ -8,8 +8,9 @@ from typing import Annotated, TypeVar
 from cyclopts import Parameter
 
 from phosphene.cards.book import Bookmaking, place_of
+from phosphene.cards.card import Card
 from phosphene.cards.config import CardConfig, ProbeConfig
-from phosphene.cards.making import Card, carding
+from phosphene.cards.making import carding
 from phosphene.cards.page import PAGE_FILE
 from phosphene.cli.console import Meter, Screen, relative
 from phosphene.cli.options import Json, Network, NetworkFlags, Quiet, RunFlags, pixels
@@ -17,6 +18,7 @@ from phosphene.cli.probe import Ask, Data, IndexFolder, ProbeFlags, one_target
 from phosphene.cli.scan import ScanMeter, Seed
 from phosphene.examples.scan import Scanned
 from phosphene.features.events import Notice, Progress
+from phosphene.models import AudioSpec, Model
 from phosphene.recipe import RenderConfig, RunConfig
 from phosphene.study.doubts import verdict
 
@@ -74,7 +76,7 @@ def card(
     work = carding(
         network, text, data, index=index, ask=ask, config=config, probes=probes, render=render, run=run, seed=seed
     )
-    with Show(screen) as show:
+    with Show(screen, network) as show:
         for event in work:
             if isinstance(event, Card):
                 page = event.save(out)
@@ -90,7 +92,7 @@ def card(
 def bound(work: Bookmaking, screen: Screen, *, as_json: bool) -> int:
     """A book, made; interrupted, it lists what is done."""
     try:
-        with Show(screen) as show:
+        with Show(screen, work.model) as show:
             for event in work:
                 if isinstance(event, Card):
                     told(event, work.folder / place_of(event.subject) / PAGE_FILE, screen)
@@ -122,8 +124,9 @@ def told(made: Card, page: Path, screen: Screen) -> None:
 class Show:
     """The stages of a card on stderr, each with a bar of its own."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, model: Model) -> None:
         self.screen = screen
+        self.word = "clip" if isinstance(model.spec, AudioSpec) else "picture"
         self.bar: ScanMeter | Meter | None = None
 
     def __enter__(self) -> Show:
@@ -141,7 +144,7 @@ class Show:
             bar = self.bar if isinstance(self.bar, ScanMeter) else self._open(ScanMeter(self.screen))
             bar.show(event)
         else:
-            meter = self.bar if isinstance(self.bar, Meter) else self._open(Meter(self.screen))
+            meter = self.bar if isinstance(self.bar, Meter) else self._open(Meter(self.screen, self.word))
             meter.show(event)
 
     def close(self) -> None:

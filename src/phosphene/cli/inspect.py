@@ -27,7 +27,16 @@ from phosphene.models import classify as classified
 from phosphene.models.table import layer_table
 from phosphene.recipe import RunConfig
 
-EXTRAS = {"timm": "timm", "soundfile": "audio", "ray": "ray", "fastapi": "web", "av": "video", "datasets": "datasets"}
+EXTRAS = {
+    "timm": "timm",
+    "transformers": "transformers",
+    "soundfile": "audio",
+    "torchcrepe": "crepe",
+    "ray": "ray",
+    "fastapi": "web",
+    "av": "video",
+    "datasets": "datasets",
+}
 
 
 def models(query: str = "", /, *, as_json: Json = False, quiet: Quiet = False) -> int:

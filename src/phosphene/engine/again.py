@@ -22,6 +22,7 @@ from phosphene.models import AudioSpec, InputSpec, Model, load
 from phosphene.recipe import check_schema, from_json
 
 SAFE_SOURCES = ("phosphene:", "torchvision:", "timm:")  # names that load no code of the recipe's choice
+HUB = "hf:"  # names that would load anybody's files
 
 # larger numbers in a recipe are an attack or an accident
 MAX_STEPS = 1_000_000
@@ -66,6 +67,11 @@ def recorded_model(recipe: dict[str, Any], weights: str | Path | None, *, named:
     named: the network instead, by whom it may run code of its own. RecipeError when the recipe would choose that code.
     """
     source, origin = field(recipe, str, "model", "source"), field(recipe, str, "model", "weights", "source")
+    if named is None and source.startswith(HUB):
+        raise RecipeError(
+            f"the recipe's network is {source!r:.80}, and a file starts no download of its own choice; "
+            "if you trust it, name it yourself: --model MODEL (model=)"
+        )
     if named is None and not source.startswith(SAFE_SOURCES):
         raise RecipeError(
             f"the recipe's network is Python code, {source!r:.80}, which a picture may not start; "

@@ -16,6 +16,18 @@ from phosphene.files import safe_name
 from phosphene.media import kept as kept
 from phosphene.media import samples_sha256 as samples_sha256
 from phosphene.metadata import write_sound
+from phosphene.seeds import Generators
+
+ROOM = 1e-3  # root mean square: 60 dB below full scale
+ROOM_SEED = 0
+
+
+def faint_noise(channels: int, samples: int) -> Tensor:
+    """A sound (channels, samples) of nothing: faint white noise, as in a quiet room, the same each time.
+
+    Digital silence is nothing that a network knows: YAMNet gives it a logit of -243 for a bird, and this noise -5.
+    """
+    return ROOM * Generators(ROOM_SEED, ["quiet"]).normal("room", 0, (channels, samples))[0]
 
 
 @dataclass(frozen=True)
@@ -53,8 +65,8 @@ class Clip:
         return self.sound
 
     def blank(self) -> Tensor:
-        """A sound as long that is silent."""
-        return self.sound.new_zeros(self.sound.shape)
+        """A sound as long of nothing."""
+        return faint_noise(*self.sound.shape)
 
     def save(self, path: str | Path, *, metadata: bool = True) -> Clip:
         """Write a 16-bit WAV with the recipe in its INFO and NAME.json beside it; returns the clip with its path."""

@@ -209,8 +209,17 @@ class Sounding:
             refuse_cut(group, self.run)
             first = aimed_at(group.take(range(group.together)), self.model, self.init)
             wave, transform = self.parts(first, group.together)
-            with torch.no_grad():
-                Loop(first, self.model, wave.to(self.model.device), transform, self._loop_config()).scores(0)
+            loop = Loop(first, self.model, wave.to(self.model.device), transform, self._loop_config())
+            try:
+                with torch.no_grad():
+                    loop.scores(0)
+            except RuntimeError as error:  # of a network of one length only, whose own says no word of sounds
+                if self.samples == self.spec.samples or isinstance(error, torch.OutOfMemoryError):
+                    raise
+                raise UsageError(
+                    f"{self.model.name} does not run on {self.samples} samples: {' '.join(str(error).split())}; it is "
+                    f"made for {self.spec.samples}, which is --seconds {self.spec.samples / rate:g}"
+                ) from error
 
     def _loop_config(self) -> RenderConfig:
         return RenderConfig(

@@ -1,7 +1,7 @@
 """Models: a network with its preprocessing, layer table and labels."""
 
 from phosphene.models.choice import style_layers
-from phosphene.models.frontend import LogMel, Spectrum
+from phosphene.models.frontend import Fbank, LogMel, Spectrum
 from phosphene.models.gradient import Gradient
 from phosphene.models.model import Model
 from phosphene.models.normalized import mean_activations, normalize_activations
@@ -13,6 +13,7 @@ from phosphene.models.spec import AudioSpec, InputSpec, Layer, WeightsInfo
 __all__ = [
     "DEFAULT_MODEL",
     "AudioSpec",
+    "Fbank",
     "Gradient",
     "InputSpec",
     "Layer",

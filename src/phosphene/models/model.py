@@ -28,7 +28,7 @@ from phosphene.models.tap import OUTPUT, activations, has_nonfinite, readings
 from phosphene.recipe import to_json
 
 R = TypeVar("R")
-SILENCE = 1e-8  # deviation of a clip below which it is not made louder
+SILENCE = 1e-7  # power that is added to that of a clip before it is made loud: wav2vec 2.0's (Baevski et al. 2020)
 
 
 class Model:
@@ -97,7 +97,8 @@ class Model:
         if isinstance(self.spec, InputSpec):
             return self.spec
         raise UsageError(
-            f"{self.name} hears sounds and sees no pictures; use phosphene audio render {self.name} TARGET"
+            f"{self.name} hears sounds and sees no pictures; use phosphene audio render "
+            f"{self.source.removeprefix('phosphene:')} TARGET"
         )
 
     def check_color(self, what: str) -> None:
@@ -188,7 +189,7 @@ class Model:
         if not isinstance(self.spec, AudioSpec) or self.spec.normalize == "none":
             return x
         centered = x - x.mean((1, 2), keepdim=True)
-        return centered / centered.square().mean((1, 2), keepdim=True).clamp(min=SILENCE**2).sqrt()
+        return centered / (centered.square().mean((1, 2), keepdim=True) + SILENCE).sqrt()
 
     def _scaled(self, value: Tensor, layer: str) -> Tensor:
         """The activations (b, c, *space) of a layer times the scales of its channels, if it has any."""

@@ -1,9 +1,10 @@
-"""From a name to a model: phosphene's own, torchvision's classification networks, timm's, a user's factory.
+"""From a name to a model: phosphene's own, torchvision's, timm's, Hugging Face's, a user's factory.
 
     minivgg, vgg19_cd16x, inceptionv1                                 networks that see
     crepe_tiny, crepe_full, yamnet, silero_vad_16k, random_sound      networks that hear
     squeezenet1_1, torchvision:resnet50, torchvision:resnet50@IMAGENET1K_V1
     timm:resnet18.a1_in1k
+    hf:facebook/wav2vec2-base-960h, hf:FOLDER                         networks that hear
     package.module:factory
 
 What a network expects at its input and what its classes are called comes from the metadata of its weights, never from
@@ -25,6 +26,8 @@ from torch import nn
 from phosphene.errors import UsageError, unknown
 from phosphene.models import crepe, inceptionv1, minivgg, random_sound, silero, vgg19_cd16x, yamnet
 from phosphene.models.factory_source import call_factory, net_and_spec
+from phosphene.models.hugging_face import PREFIX as HUGGING_FACE
+from phosphene.models.hugging_face import load_hugging_face
 from phosphene.models.inceptionv1_labels import output_labels
 from phosphene.models.inceptionv1_weights import load_inceptionv1
 from phosphene.models.model import Model
@@ -114,7 +117,7 @@ OWN = {
         name: _Own(
             partial(crepe.Crepe, name),
             partial(crepe.load_crepe, name),
-            partial(cached_weights, name),
+            partial(crepe.cached_crepe, name),
             crepe.SPEC,
             crepe.LICENSE,
         )
@@ -162,7 +165,7 @@ def load(
     weights: a file, "random" for seeded random weights, or None for the published ones. spec, labels: instead of those
     that come with the network. It is in evaluation mode; a network of your own factory stays as it is. Raises
     UnknownNameError with the nearest names, WeightsError when the weights are absent or do not fit, MissingExtraError
-    when timm is not installed, UsageError when nothing says what the input is.
+    when timm or transformers is not installed, UsageError when nothing says what the input is.
     """
     prefix, colon, rest = name.partition(":")
     if name in OWN or prefix == PHOSPHENE:
@@ -171,6 +174,8 @@ def load(
         found = _load_torchvision(rest if colon else name, weights, _seeing(name, spec), labels)
     elif prefix == TIMM:
         found = _load_timm(rest, weights, _seeing(name, spec), labels)
+    elif prefix == HUGGING_FACE:
+        found = load_hugging_face(rest, weights, _hearing(name, spec), labels)
     else:
         return _load_factory(name, weights, spec, labels)
     found.net.eval()  # so that `found.net(x)` says what every call of the model says
@@ -253,6 +258,12 @@ def _load_own(
 def _seeing(name: str, spec: InputSpec | AudioSpec | None) -> InputSpec | None:
     if isinstance(spec, AudioSpec):
         raise UsageError(f"{name} sees pictures; give an InputSpec, not an AudioSpec")
+    return spec
+
+
+def _hearing(name: str, spec: InputSpec | AudioSpec | None) -> AudioSpec | None:
+    if isinstance(spec, InputSpec):
+        raise UsageError(f"{name} hears sounds; give an AudioSpec, not an InputSpec")
     return spec
 
 

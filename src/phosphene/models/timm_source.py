@@ -1,15 +1,12 @@
 """Networks of timm (Wightman, 2019; the extra `timm`), with the preprocessing that their `pretrained_cfg` states.
 
 Weights are looked for as for every network; what timm downloaded before is found in its own cache. timm fetches the
-rest itself. Its client retries for most of a minute when there is no network, so that is asked first.
+rest itself.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
-import urllib.error
-import urllib.request
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,11 +14,11 @@ from typing import Any
 from torch import nn
 
 from phosphene.errors import MissingExtraError, PhospheneError, unknown
+from phosphene.models.hub import hub_answers, in_hub_cache
 from phosphene.models.spec import InputSpec
 from phosphene.models.weights import RANDOM, absent, cached_weights, find_weights, load_file, same_random_weights
 
 PREFIX = "timm"
-HUB_TIMEOUT = 10.0  # seconds to wait for a sign of life
 HUB_FILE = "model.safetensors"  # what timm calls the weights in each of its repositories
 
 
@@ -86,7 +83,7 @@ def _published(timm: Any, name: str, stem: str) -> Any:
     file = _in_hub_cache(timm, name)
     if file is not None:
         return _create(timm, name, pretrained=True, pretrained_cfg_overlay={"file": file})
-    if not _hub_answers():
+    if not hub_answers():
         raise absent(stem, reason="not on this machine, and timm's hub cannot be reached")
     try:
         return _create(timm, name, pretrained=True)
@@ -97,20 +94,4 @@ def _published(timm: Any, name: str, stem: str) -> Any:
 def _in_hub_cache(timm: Any, name: str) -> str | None:
     config = timm.get_pretrained_cfg(name)
     repository = config.hf_hub_id if config else None
-    if not repository:
-        return None
-    hub = importlib.import_module("huggingface_hub")  # timm brings it along
-    found = hub.try_to_load_from_cache(repository, config.hf_hub_filename or HUB_FILE)
-    return found if isinstance(found, str) else None
-
-
-def _hub_answers() -> bool:
-    hub = importlib.import_module("huggingface_hub")
-    request = urllib.request.Request(hub.constants.ENDPOINT, method="HEAD")
-    try:
-        urllib.request.urlopen(request, timeout=HUB_TIMEOUT).close()
-    except urllib.error.HTTPError:
-        return True  # it answered
-    except OSError:
-        return False
-    return True
+    return in_hub_cache(repository, config.hf_hub_filename or HUB_FILE) if repository else None

@@ -50,7 +50,7 @@ def sound_picture(sound: Tensor, rate: int, span: tuple[int, int] | None = None)
     font = ImageFont.load_default(FONT)
     image.paste(_wave(sound[0]), (LEFT, TOP))
     above = TOP + WAVE + GAP
-    image.paste(_spectrogram(sound[0], rate), (LEFT, above))
+    image.paste(spectrogram(sound[0], rate), (LEFT, above))
     if span is not None:
         first, end = (LEFT + (WIDTH - 1) * at / sound.shape[-1] for at in span)
         draw.rectangle((first, TOP + WAVE + 2, max(end, first + 2), above - 3), MARK)
@@ -135,7 +135,8 @@ def _wave(sound: Tensor) -> Image.Image:
     return image
 
 
-def _spectrogram(sound: Tensor, rate: int) -> Image.Image:
+def spectrogram(sound: Tensor, rate: int) -> Image.Image:
+    """The log-mel spectrogram of samples (n,) in [-1, 1], low frequencies below, without axes."""
     window = max(16, min(round(WINDOW * rate), sound.shape[-1] // 2))
     n_fft = 1 << max(12, window.bit_length())  # as fine as the narrowest band
     around = window // 2

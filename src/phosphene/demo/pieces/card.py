@@ -9,9 +9,9 @@ import shlex
 from collections.abc import Generator
 from dataclasses import replace
 
+from phosphene.cards.card import Card, Shown
 from phosphene.cards.config import CardConfig, ProbeConfig
-from phosphene.cards.making import Card, Shown, carding
-from phosphene.cards.page import picture_name
+from phosphene.cards.making import carding
 from phosphene.cards.patch import half_seen
 from phosphene.cards.probe import Probed, share
 from phosphene.cards.sight import composed, cut, enlarged, lit
@@ -50,9 +50,7 @@ def make(stage: Stage) -> Work:
     card = yield from work(stage, target)
     page = card.save(stage.folder)
     pictures = [
-        replace(one, path=stage.folder / picture_name(card, kind))
-        for kind, made in card.pictures.items()
-        for one in made[:1]
+        replace(one, path=stage.folder / card.file(kind)) for kind, made in card.pictures.items() for one in made[:1]
     ]
     stage.finish(COST, pictures)
     raising, lowering = pictures
