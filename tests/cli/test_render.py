@@ -169,7 +169,9 @@ def test_a_diversity_that_cannot_be_is_bad_usage(phosphene: Any, workplace: Path
 
 
 def test_lbfgs_goes_through(phosphene: Any, workplace: Path) -> None:
-    ran = phosphene("render", "nets:rgb", "conv:0,1", "--optimizer", "lbfgs", "--steps", "3", "--json")
+    ran = phosphene(
+        "render", "minivgg", "conv3_1:0,1", "--size", "48", "--optimizer", "lbfgs", "--steps", "3", "--json"
+    )
     assert [result["status"] for result in ran.json["results"]] == ["ok", "ok"]
 
 

@@ -58,12 +58,13 @@ def test_nothing_to_render_is_refused(tiny_model: Model) -> None:
     [
         RenderConfig(size=32, transform=TransformConfig(noise=math.nan)),
         RenderConfig(size=32, signal=SignalConfig(decay=math.nan)),
-        RenderConfig(size=32, optimizer=OptimizerConfig(lr=math.inf)),
     ],
 )
 def test_a_setting_that_is_no_finite_number_is_refused(tiny_model: Model, config: RenderConfig) -> None:
     with pytest.raises(UsageError, match="finite"):
         plan(tiny_model, "logit:1", config)
+    with pytest.raises(UsageError, match="finite"):
+        OptimizerConfig(lr=math.inf)
 
 
 def test_a_picture_too_large_to_be_read_back_is_refused(tiny_model: Model) -> None:

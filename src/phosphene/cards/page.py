@@ -51,11 +51,16 @@ PLACE = (
     "own grid, from 0."
 )
 WORDS = {
-    "maximum": "Of all pictures scanned, those to which the unit responds most.",
-    "slightly positive": "Pictures about which three of four score lower: what excites the unit a little.",
-    "slightly negative": "Pictures about which one of four scores lower: what excites it less than usual.",
+    "maximum": "Of all {what}s scanned, those to which the unit responds most.",
+    "slightly positive": "{What}s about which three of four score lower: what excites the unit a little.",
+    "slightly negative": "{What}s about which one of four scores lower: what excites it less than usual.",
     "minimum": "Those to which it responds least.",
 }
+
+
+def words_of(part: str, what: str) -> str:
+    """What a part of the spectrum is, of examples that are called `what`."""
+    return WORDS[part].format(what=what, What=what.capitalize())
 
 
 def write_card(card: Card, folder: str | Path, *, more: Sequence[Section] = ()) -> Path:
@@ -160,7 +165,7 @@ def row(card: Card, name: str, word: str, album: Album) -> Section:
         if warm
         else "nothing more: the unit sees the whole picture, and responds to none of its places."
     )
-    text = [WORDS[name]]
+    text = [words_of(name, "picture")]
     if name == "maximum":
         text += [
             "".join(parts),

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from phosphene.cards.album import Album
 from phosphene.cards.card import Shown
-from phosphene.cards.page import CARD_FILE, KINDS, PAGE_FILE, STRIP_FILE, WORDS, related, safe_id, scores
+from phosphene.cards.page import CARD_FILE, KINDS, PAGE_FILE, STRIP_FILE, related, safe_id, scores, words_of
 from phosphene.cards.probe_page import lead
 from phosphene.cards.probe_page import sections as probe_sections
 from phosphene.cards.sound_card import SoundCard
@@ -98,7 +98,7 @@ def clips(card: SoundCard, folder: Path) -> Section:
 def row(card: SoundCard, name: str, word: str, album: Album) -> Section:
     """One row of the spectrum."""
     strongest = name == ROWS[0][1]
-    text = [WORDS[name].replace("pictures", "sounds")]
+    text = [words_of(name, "sound")]
     if strongest:
         text += [
             "A bar marks what the unit hears at the place where it responds most; it plays alone beside it."

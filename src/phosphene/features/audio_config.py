@@ -22,7 +22,7 @@ class AudioConfig:
     """Steps of gradient ascent."""
     seed: int = 0
     """Seed of the start and of every random transform."""
-    signal: Literal["stft", "fourier", "samples"] = "stft"
+    signal: Literal["stft", "modulated", "fourier", "samples"] = "stft"
     """Basis that is optimised: stft (short windows with a spectral slope), fourier (one real FFT with the same slope,
     for sounds that go on), or the samples themselves."""
     decay: float = 0.5
@@ -67,8 +67,8 @@ class AudioConfig:
             raise UsageError(f"seconds must be above 0 and up to {MAX_SECONDS:g}, got {self.seconds:g}")
         if self.steps < 1:
             raise UsageError(f"steps must be at least 1, got {self.steps}")
-        if self.signal not in ("fourier", "stft", "samples"):
-            raise UsageError(f"no signal {self.signal!r}; choose fourier, stft or samples")
+        if self.signal not in ("stft", "modulated", "fourier", "samples"):
+            raise UsageError(f"no signal {self.signal!r}; choose stft, modulated, fourier or samples")
         if self.decay < 0 or self.lr <= 0 or self.start <= 0 or self.level > 0:
             raise UsageError(
                 f"decay must not be negative, lr and start positive and level not above 0 dB: "

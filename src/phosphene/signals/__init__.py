@@ -5,6 +5,7 @@ from phosphene.signals.cppn import Cppn
 from phosphene.signals.fourier import Fourier
 from phosphene.signals.laplacian import Laplacian
 from phosphene.signals.maco import Maco
+from phosphene.signals.modulated import Modulated
 from phosphene.signals.shared import Shared
 from phosphene.signals.transparent import Transparent
 from phosphene.signals.waveform import WAVES, FourierWave, Samples, ShortTime, Wave
@@ -17,6 +18,7 @@ __all__ = [
     "FourierWave",
     "Laplacian",
     "Maco",
+    "Modulated",
     "Pixels",
     "Samples",
     "Shared",
