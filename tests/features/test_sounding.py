@@ -81,7 +81,7 @@ def yin(sound: Tensor, rate: int) -> np.ndarray:
     return np.array(found)
 
 
-@pytest.mark.parametrize("signal", ["stft", "fourier", "samples"])
+@pytest.mark.parametrize("signal", ["stft", "modulated", "fourier", "samples"])
 def test_a_planted_band_is_found(ears: Model, signal: str) -> None:
     config = AudioConfig(steps=64, signal=signal, still=True)  # type: ignore[arg-type]
     for clip, center in zip(render_sound(ears, "logit:0..2", config=config), (0.05, 0.15, 0.3), strict=True):

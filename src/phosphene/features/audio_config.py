@@ -23,13 +23,14 @@ class AudioConfig:
     seed: int = 0
     """Seed of the start and of every random transform."""
     signal: Literal["stft", "modulated", "fourier", "samples"] = "stft"
-    """Basis that is optimised: stft (short windows with a spectral slope), fourier (one real FFT with the same slope,
-    for sounds that go on), or the samples themselves."""
+    """Basis that is optimised: stft (short windows with a spectral slope), modulated (the same under an envelope that
+    moves as those of natural sounds: clearer sweeps and calls), fourier (one real FFT with the same slope, for sounds
+    that go on), or the samples themselves."""
     decay: float = 0.5
-    """Exponent of the falling amplitude spectrum that clips begin with: 0 is white, 0.5 is 3 dB an octave (fourier,
-    stft)."""
+    """Exponent of the falling amplitude spectrum that clips begin with: 0 is white, 0.5 is 3 dB an octave (not for
+    samples)."""
     low: float = 80.0
-    """Lowest frequency in Hz that moves freely (fourier, stft)."""
+    """Lowest frequency in Hz that moves freely (not for samples)."""
     high: float | None = None
     """Highest one in Hz; 0.47 of the sample rate when left out."""
     level: float = -23.0
