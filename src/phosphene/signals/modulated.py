@@ -12,11 +12,13 @@ Departures: both are optimised at once, so that nothing that a sound has is out 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from phosphene.seeds import Generators
-from phosphene.signals.waveform import DECAY, FADE, HIGHEST, LEVEL, LOWEST, ShortTime, register
+from phosphene.signals.waveform import ShortTime, register
 
 BANDS = 64  # of the envelope, as many as networks that hear usually tell apart
 BREAK = 700 / 16_000  # cycles per sample below which bands are equally wide: the mel scale's 700 Hz, at 16 kHz
@@ -27,27 +29,17 @@ FAINT = 0.1  # of the deviation of a start: the envelope begins nearly flat
 
 @register("modulated")
 class Modulated(ShortTime):
-    """A short-time Fourier transform whose envelope moves as that of natural sounds; it may have any detail."""
+    """A short-time Fourier transform whose envelope moves as that of natural sounds; it may have any detail.
+
+    settings: those of `Spectral`.
+    """
 
     below: Tensor
     share: Tensor
     slowness: Tensor
 
-    def __init__(
-        self,
-        rows: int,
-        *,
-        channels: int = 1,
-        samples: int,
-        level: float = LEVEL,
-        fade: int = FADE,
-        decay: float = DECAY,
-        low: float = LOWEST,
-        high: float = HIGHEST,
-    ) -> None:
-        super().__init__(
-            rows, channels=channels, samples=samples, level=level, fade=fade, decay=decay, low=low, high=high
-        )
+    def __init__(self, rows: int, **settings: Any) -> None:
+        super().__init__(rows, **settings)
         bins, frames = self.coefficients.shape[2:4]
         bands = min(BANDS, bins)
         places = torch.log1p(torch.fft.rfftfreq(self.size, dtype=torch.float64) / BREAK)
@@ -61,7 +53,7 @@ class Modulated(ShortTime):
         slowest = 1 / max(grid)
         size = grid[0] * grid[1] / 2  # of a wave, two coefficients stand for it
         self.register_buffer("slowness", SWING * size * slowest / modulation.clamp(min=slowest), persistent=False)
-        self.modulations = nn.Parameter(torch.zeros(rows, channels, grid[0], grid[1] // 2 + 1, 2))
+        self.modulations = nn.Parameter(torch.zeros(rows, self.channels, grid[0], grid[1] // 2 + 1, 2))
 
     def envelope_of_bands(self) -> Tensor:
         """(b, c, bands, frames) the logarithm of the envelope, in nepers; 0 on the mean, before its bound."""
