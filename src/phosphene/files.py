@@ -178,8 +178,12 @@ def safe_name(text: str) -> str:
         plain = "_" + plain
     if plain.replace("-", ":") == text and 0 < len(plain) <= MAX_NAME:
         return plain
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_DIGITS]
-    return f"{plain[: MAX_NAME - HASH_DIGITS - 1].rstrip('-.') or 'unnamed'}~{digest}"
+    return f"{plain[: MAX_NAME - HASH_DIGITS - 1].rstrip('-.') or 'unnamed'}{told_apart(text)}"
+
+
+def told_apart(text: str) -> str:
+    """What ends a name that says less than `text`, so that different texts get different names: `~` and a hash."""
+    return f"~{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:HASH_DIGITS]}"
 
 
 def reason(error: OSError) -> str:

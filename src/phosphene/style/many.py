@@ -6,7 +6,7 @@ from the same pictures with the same settings, is not made again; what was inter
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from phosphene.errors import MediaError, PhospheneError, UsageError
-from phosphene.files import reason
+from phosphene.files import reason, told_apart
 from phosphene.media import Bits
 from phosphene.models import Model
 from phosphene.recipe import RunConfig, StyleConfig
@@ -27,7 +27,6 @@ from phosphene.style.record import Circumstances
 from phosphene.style.store import Store
 
 MAX_NAME = 100  # bytes of a file's name before its suffix: the system's limit is 255, and endings follow
-HASH_DIGITS = 8  # 32 bits tell apart the paintings of one command whose names are cut
 
 
 @dataclass(frozen=True)
@@ -175,10 +174,10 @@ def crossed(
 def title(content: Path, styles: Sequence[Path], contents_named: dict[Path, str], styles_named: dict[Path, str]) -> str:
     """What a painting is called: chelsea-starry_night, or chelsea-starry_night+the_scream for a blend."""
     whole = f"{contents_named[content]}-{'+'.join(styles_named[style] for style in styles)}"
-    if len(whole.encode()) <= MAX_NAME:
+    if len(os.fsencode(whole)) <= MAX_NAME:
         return whole
-    digest = hashlib.sha256(whole.encode()).hexdigest()[:HASH_DIGITS]
-    return f"{whole.encode()[: MAX_NAME - HASH_DIGITS - 1].decode(errors='ignore')}~{digest}"
+    ending = told_apart(whole)
+    return f"{os.fsencode(whole)[: MAX_NAME - len(ending)].decode(errors='ignore')}{ending}"
 
 
 def names(files: Sequence[Path]) -> dict[Path, str]:
