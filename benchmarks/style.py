@@ -31,7 +31,7 @@ from style_sides import FullLoss, Pair, Race, in_step, pair, pictures, stages_of
 
 from phosphene.cli.allocator import keep_freed_memory
 from phosphene.engine.batching import arithmetic, find_device
-from phosphene.models import Model, load
+from phosphene.models import Model, load, replicated_edges
 from phosphene.recipe import RunConfig, StyleConfig
 from phosphene.style.heldout import judged
 from phosphene.style.transfer import Painted, StepDone, Transfer, paint
@@ -150,7 +150,7 @@ on both sides. Each line has all that the line before it has; the last has L-BFG
 
 def race_rows(options: Options) -> Iterator[Row]:
     """Our time to the plain side's loss over its time, pair by pair."""
-    model = options.model
+    model = replicated_edges(options.model)  # as `quality` has it, on both sides
     for each in options.pairs:
         race = Race(
             model, each.job, options.config(), options.run, evaluations=options.evaluations, clock=options.clock

@@ -363,6 +363,7 @@ def without_parts(
         "sliced Wasserstein, not Gram": replace(config, statistic="sliced"),
         "history of 10, not 40": replace(config, history=10),
         "average pooling": replace(config, pooling="average"),
+        "the network's own edges": replace(config, edges="own"),
     }
     named = {name: (changed, run) for name, changed in found.items()}
     if has_bfloat16(find_device(run.device)):

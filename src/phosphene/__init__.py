@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from phosphene.models import load as load
     from phosphene.models import mean_activations as mean_activations
     from phosphene.models import normalize_activations as normalize_activations
+    from phosphene.models import replicated_edges as replicated_edges
     from phosphene.models import style_layers as style_layers
     from phosphene.models import to_input as to_input
     from phosphene.objectives import L1 as L1
@@ -150,7 +151,7 @@ _HOME = {
     "features.sound": ("render_sound",),
     "models": (
         "AudioSpec", "Fbank", "InputSpec", "LogMel", "Model", "average_pooling", "classify", "from_module", "known",
-        "load", "mean_activations", "normalize_activations", "style_layers", "to_input",
+        "load", "mean_activations", "normalize_activations", "replicated_edges", "style_layers", "to_input",
     ),
     "objectives": (
         "Alignment", "Blur", "Border", "Caricature", "Channel", "Content", "Custom", "Density", "Direction",

@@ -22,6 +22,7 @@ STYLE_CHOICES = {
     "preset": STYLE_PRESETS,
     "statistic": ("gram", "moments", "sliced"),
     "pooling": ("max", "average"),
+    "edges": ("own", "replicated"),
     "keep_colors": ("no", "luminance", "histogram"),
     "signal": ("fourier", "pixels"),
     "optimizer": ("lbfgs", "adam"),
@@ -279,6 +280,8 @@ class StyleConfig:
     """Start every scale with what the optimizer learned at the one below."""
     pooling: Literal["max", "average"] | None = None
     """Pooling of the network: its own max pooling, or the paper's average pooling."""
+    edges: Literal["own", "replicated"] | None = None
+    """Edges of the network's convolutions: its own, or with the outermost units repeated, so that all count alike."""
     normalized: bool | None = None
     """Bring the mean activation of every channel to 1 first, as the paper does."""
     keep_colors: Literal["no", "luminance", "histogram"] = "no"

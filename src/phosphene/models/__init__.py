@@ -1,6 +1,7 @@
 """Models: a network with its preprocessing, layer table and labels."""
 
 from phosphene.models.choice import style_layers
+from phosphene.models.edges import replicated_edges
 from phosphene.models.frontend import Fbank, LogMel, Spectrum
 from phosphene.models.gradient import Gradient
 from phosphene.models.model import Model
@@ -30,6 +31,7 @@ __all__ = [
     "load",
     "mean_activations",
     "normalize_activations",
+    "replicated_edges",
     "style_layers",
     "to_input",
 ]

@@ -18,7 +18,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import conv2d, pad
 
 from phosphene.errors import UsageError
 from phosphene.models.spec import InputSpec
@@ -36,14 +36,15 @@ class ReflectConv2d(nn.Conv2d):
     """A 3x3 convolution that sees the picture mirrored beyond its edges. (b, c, h, w) -> (b, c', h, w)."""
 
     def __init__(self, channels: int, width: int) -> None:
-        super().__init__(channels, width, 3)
+        super().__init__(channels, width, 3, padding=1, padding_mode="reflect")
 
     def forward(self, input: Tensor) -> Tensor:
         height, width = input.shape[-2:]
-        if height > 1 and width > 1:
-            return super().forward(pad(input, (1, 1, 1, 1), mode="reflect"))
+        if self.padding_mode != "reflect" or min(height, width) > 1:
+            return super().forward(input)
         rows = pad(input, (0, 0, 1, 1), mode="reflect" if height > 1 else "replicate")
-        return super().forward(pad(rows, (1, 1, 0, 0), mode="reflect" if width > 1 else "replicate"))
+        padded = pad(rows, (1, 1, 0, 0), mode="reflect" if width > 1 else "replicate")
+        return conv2d(padded, self.weight, self.bias)
 
 
 class CompressedVGG(nn.Sequential):

@@ -54,6 +54,7 @@ class Method:
     details: bool = True
     warm: bool = True
     pooling: Literal["max", "average"] = "max"
+    edges: Literal["own", "replicated"] = "own"
     normalized: bool = False
     average: float = 0.0
     signal: Literal["fourier", "pixels"] = "pixels"
@@ -74,6 +75,7 @@ PRESETS: dict[str, Method] = {
         smallest=128,
         steps=60,
         coarse_steps=15,
+        edges="replicated",
         signal="fourier",
         history=40,
     ),
@@ -124,8 +126,8 @@ def method(config: StyleConfig, model: Model) -> tuple[Method, list[str]]:
     """
     preset = PRESETS[config.preset]
     names = (
-        "content_weight", "style_weight", "tv_weight", "statistic", "start", "smallest", "steps", "pooling", "average",
-        "normalized", "details", "warm", "signal", "optimizer", "lr", "history",
+        "content_weight", "style_weight", "tv_weight", "statistic", "start", "smallest", "steps", "pooling", "edges",
+        "average", "normalized", "details", "warm", "signal", "optimizer", "lr", "history",
     )  # fmt: skip
     given = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     made = replace(preset, **given)

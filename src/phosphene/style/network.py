@@ -1,8 +1,9 @@
-"""The network as a method wants it: average pooling, and channels of equal loudness (Gatys et al. 2015).
+"""The network as a method wants it: average pooling, channels of equal loudness (Gatys et al. 2015), even edges.
 
-Both are the paper's changes to VGG-19, and both leave the network that was handed in as it is (`models/pooling.py`,
-`models/normalized.py`). The means are those over a folder of pictures where one is given, else those over the pictures
-of the transfer itself. What a network cannot give to a preset is said; what the user asked for by name is an error.
+The first two are the paper's changes to VGG-19. All leave the network that was handed in as it is (`models/pooling.py`,
+`models/normalized.py`, `models/edges.py`). The means are those over a folder of pictures where one is given, else those
+over the pictures of the transfer itself. What a network cannot give to a preset is said; what the user asked for by
+name is an error.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from torch import Tensor
 from phosphene.errors import MediaError, UsageError
 from phosphene.media import read_pixels
 from phosphene.media.decode import SUFFIXES
-from phosphene.models import Model, average_pooling, normalize_activations
+from phosphene.models import Model, average_pooling, normalize_activations, replicated_edges
+from phosphene.models.edges import VARIANT as EVEN
 from phosphene.models.pooling import VARIANT as POOLED
 from phosphene.recipe import StyleConfig
 from phosphene.style.job import Job, over_white
@@ -26,12 +28,19 @@ MEASURED_AT = 256  # longer side in pixels of the pictures that channels are mea
 
 
 def adapted(model: Model, made: Method, config: StyleConfig, job: Job) -> tuple[Model, list[str]]:
-    """The model with the pooling and the scales of the method, for a prepared job; and what to say about them.
+    """The model with the edges, pooling and scales of the method, for a prepared job; and what to say about them.
 
     A model whose channels are scaled already keeps its scales. Raises UsageError where the user asked for a change by
     name and the network cannot have it; where only the preset asks, the network stays as it is, which is said.
     """
     notes = []
+    if made.edges == "replicated" and EVEN not in model.variant:
+        try:
+            model = replicated_edges(model)
+        except UsageError as error:
+            if config.edges is not None:
+                raise
+            notes.append(f"its own edges stay: {error}")
     if made.pooling == "average" and POOLED not in model.variant:
         try:
             model = average_pooling(model)
