@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from phosphene.errors import UnknownNameError, UsageError
-from phosphene.models import Model, average_pooling, load
+from phosphene.models import InputSpec, Model, average_pooling, from_module, load, replicated_edges
 from phosphene.recipe import RunConfig, StyleConfig
 from phosphene.style.method import PRESETS, method
 from phosphene.style.transfer import Job, Style, Transfer
@@ -82,7 +82,7 @@ def test_the_total_loss_of_a_preset_is_the_closed_formula(vgg: Model, preset: An
     content, style, other = pictures()
     config = StyleConfig(preset=preset, size=SIZE, normalized=False)
     transfer = Transfer(vgg, Job(content, (Style(style),)), config, RunConfig(device="cpu", precision="float32"))
-    network = average_pooling(vgg) if preset == "gatys2015" else vgg
+    network = {"gatys2015": average_pooling, "quality": replicated_edges}.get(preset, lambda model: model)(vgg)
     layers = {*transfer.method.content_layers, *transfer.method.style_layers}
     f, p, a = (features(network, picture, layers) for picture in (other, content, style))
     expected = closed_formula(preset, f, p, a, other.double().numpy())
@@ -105,6 +105,33 @@ def test_the_paper_divides_each_filter_by_its_mean_over_the_pictures(vgg: Model)
     expected = closed_formula("gatys2015", f, p, a, other.numpy())
     assert total_loss(transfer, other) == pytest.approx(expected, rel=1e-4)
     assert any("normalized" in note for note in transfer.notes)
+
+
+def test_even_edges_are_a_switch_of_quality_alone(vgg: Model) -> None:
+    content, style, _ = pictures()
+    run = RunConfig(device="cpu", precision="float32")
+    job = Job(content, (Style(style),))
+    for preset in PRESETS:
+        transfer = Transfer(vgg, job, StyleConfig(preset=preset, size=SIZE, normalized=False), run)
+        assert ("replicated-edges" in transfer.model.variant) == (preset == "quality")
+    assert not Transfer(vgg, job, StyleConfig(size=SIZE, edges="own"), run).model.variant
+    given = Transfer(vgg, job, StyleConfig(preset="gatys2015", size=SIZE, edges="replicated"), run).model.variant
+    assert {"replicated-edges", "average-pooling"} <= set(given)
+
+
+def test_a_network_whose_edges_are_its_own_says_so() -> None:
+    """Where the preset asks it is said, where the user asked by name it is an error."""
+    flat = from_module(
+        torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.ReLU()),
+        InputSpec(size=(32, 32)),
+        name="flat",
+    )
+    content, style, _ = pictures()
+    job, layers = Job(content, (Style(style),)), {"content_layers": "1", "style_layers": "1,3"}
+    notes = Transfer(flat, job, StyleConfig(size=SIZE, **layers)).notes
+    assert any("its own edges stay: flat has no convolution module that pads" in note for note in notes)
+    with pytest.raises(UsageError, match="no convolution module that pads"):
+        Transfer(flat, job, StyleConfig(size=SIZE, edges="replicated", **layers))
 
 
 def test_weights_of_layers_keep_the_sum_of_the_preset(vgg: Model) -> None:
