@@ -25,9 +25,9 @@ from phosphene.audio.measures import copying, natural_noise, signal_to_noise, sp
 from phosphene.audio.recording import Recording, Source, read
 from phosphene.audio.sound import Sound
 from phosphene.audio.synthesis import START, Piece, Synthesis
-from phosphene.audio.terms import ORIGINAL, chosen, content_term, layers_of
+from phosphene.audio.terms import ORIGINAL, content_term, layers_of
 from phosphene.files import safe_name
-from phosphene.models import Model, load
+from phosphene.models import Model, load, style_layers
 from phosphene.models.random_sound import NAME
 from phosphene.recipe import RunConfig, to_json
 
@@ -48,7 +48,7 @@ class SoundReconstructing(Synthesis):
         resume: bool = False,
         metadata: bool = True,
     ) -> None:
-        self.layers = layers_of(config.layers, chosen(model)[1], model)
+        self.layers = layers_of(config.layers, style_layers(model)[1], model)
         start = natural_noise((model.audio_spec.channels, original.samples), config.seed, START)
         pieces = [
             Piece(

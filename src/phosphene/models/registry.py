@@ -78,7 +78,7 @@ class ModelEntry:
 @dataclass(frozen=True)
 class _Own:
     """A network whose code is in this package. cached: where its weights are on this machine, or None. labels: of the
-    weights that were asked for. ahead: as in `Model`."""
+    weights that were asked for. ahead, roles: as in `Model`."""
 
     build: Callable[[], nn.Module]
     load: Callable[[str | Path | None], tuple[nn.Module, str]]
@@ -87,6 +87,7 @@ class _Own:
     license: str
     labels: Callable[[str | Path | None], tuple[str, ...] | None] | None = None
     ahead: float = 0.0
+    roles: tuple[str, tuple[str, ...]] | None = None
 
 
 OWN = {
@@ -131,6 +132,7 @@ OWN = {
         yamnet.LICENSE,
         yamnet.class_names,
         yamnet.AHEAD,
+        yamnet.ROLES,
     ),
     silero.NAME: _Own(
         silero.SileroVAD,
@@ -147,6 +149,7 @@ OWN = {
             lambda: None,
             random_sound.SPEC,
             random_sound.LICENSE,
+            roles=random_sound.ROLES,
         )
         for name, seed in random_sound.SEEDS.items()
     },
@@ -252,6 +255,7 @@ def _load_own(
         weights=WeightsInfo(origin, weights_sha256(net)),
         labels=_tuple(labels) or (own.labels(weights) if own.labels else None),
         ahead=own.ahead,
+        roles=own.roles,
     )
 
 
@@ -360,8 +364,9 @@ def _load_factory(
     if weights == RANDOM:
         raise UsageError(f"{name} decides its own weights; leave out 'random' to take them as they are")
     made = call_factory(name)
+    ahead, roles = 0.0, None
     if isinstance(made, Model):
-        net, own, title = made.net, spec or made.spec, made.name
+        net, own, title, ahead, roles = made.net, spec or made.spec, made.name, made.ahead, made.roles
         labels = made.labels if labels is None else labels
     else:
         (net, own), title = net_and_spec(made, name, spec), name
@@ -369,7 +374,7 @@ def _load_factory(
     if file is not None:
         load_file(net, file, title)
     info = WeightsInfo("given" if file is None else _origin(file), weights_sha256(net))
-    return Model(net, own, name=title, source=name, weights=info, labels=_tuple(labels))
+    return Model(net, own, name=title, source=name, weights=info, labels=_tuple(labels), ahead=ahead, roles=roles)
 
 
 def _origin(file: Path | None) -> str:
