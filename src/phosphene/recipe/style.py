@@ -1,0 +1,184 @@
+"""The settings of pictures made from pictures: style transfer, reconstructions, textures, the trade-off grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from phosphene.errors import UsageError
+from phosphene.recipe.checks import check_choice, check_positive, check_whole
+
+STYLE_PRESETS = ("quality", "gatys2015", "gatys-notebook", "neural-style", "pytorch-tutorial")
+STYLE_CHOICES = {
+    "preset": STYLE_PRESETS,
+    "statistic": ("gram", "moments", "sliced"),
+    "pooling": ("max", "average"),
+    "keep_colors": ("no", "luminance", "histogram"),
+    "signal": ("fourier", "pixels"),
+    "optimizer": ("lbfgs", "adam"),
+}
+TEXTURE_SIDE = 8  # pixels: half of what reaches a VGG's fifth block
+TRADEOFF_RATIOS = {  # of alpha to beta
+    "gatys2015": (1e-5, 1e-4, 1e-3, 1e-2),  # the paper's columns
+    "quality": (1e-2, 1e-1, 1.0, 10.0),  # from about the preset's own 0.005 to hardly any style
+}
+TRADEOFF_SCALES = tuple(TRADEOFF_RATIOS)
+TRADEOFF_STARTS = ("content", "noise")
+
+
+@dataclass(frozen=True)
+class StyleConfig:
+    """Style transfer: what `style` does besides its pictures. None = the preset's own value."""
+
+    preset: Literal["quality", "gatys2015", "gatys-notebook", "neural-style", "pytorch-tutorial"] = "quality"
+    """Loss and schedule: ours, or those of the paper, its notebook, neural-style, PyTorch's tutorial."""
+    size: int = 512
+    """Longer side of the picture in pixels."""
+    steps: int | None = None
+    """Steps at the largest scale."""
+    seed: int = 0
+    """Seed of a start from noise and of random projections."""
+    content_weight: float | None = None
+    """Weight of the content; 0 leaves it out."""
+    style_weight: float | None = None
+    """Weight of the style; 0 leaves it out."""
+    tv_weight: float | None = None
+    """Weight of the total variation: smooths."""
+    statistic: Literal["gram", "moments", "sliced"] | None = None
+    """What style is: Gram matrices, mean and covariance (Wasserstein-2), or sliced Wasserstein distances."""
+    content_layers: str | None = None
+    """Layers that hold the content, joined by commas; chosen for the network when left out."""
+    style_layers: str | None = None
+    """Layers that hold the style, joined by commas; chosen for the network when left out."""
+    layer_weights: str | None = None
+    """Weights of the style layers, joined by commas; scaled to a sum of 1."""
+    start: str | None = None
+    """content, noise, white, style, or a file."""
+    style_scale: float = 1.0
+    """Size of the style picture's longer side relative to the result's."""
+    smallest: int | None = None
+    """Longer side of the first, coarsest scale in pixels; 0 works at full size alone."""
+    details: bool | None = None
+    """Start every scale with the content's own details (only from the content, on a ladder of scales)."""
+    warm: bool | None = None
+    """Start every scale with what the optimizer learned at the one below."""
+    pooling: Literal["max", "average"] | None = None
+    """Pooling of the network: its own max pooling, or the paper's average pooling."""
+    normalized: bool | None = None
+    """Bring the mean activation of every channel to 1 first, as the paper does."""
+    keep_colors: Literal["no", "luminance", "histogram"] = "no"
+    """Keep the content's colors: luminance only, or by matching the style's colors to it first."""
+    feather: float = 0.0
+    """Width of the soft edge of regions, in pixels of the result to each side."""
+    average: float | None = None
+    """Decay of the running average of the pictures, 0 .. 1; 0 takes the last one."""
+    signal: Literal["fourier", "pixels"] | None = None
+    """Basis that is optimised."""
+    optimizer: Literal["lbfgs", "adam"] | None = None
+    """How the descent is done."""
+    lr: float | None = None
+    """Step size; the optimizer's own default when left out."""
+    history: int | None = None
+    """Gradient pairs that L-BFGS remembers."""
+
+    def __post_init__(self) -> None:
+        for name in ("size", "steps", "style_scale", "lr", "history"):
+            check_positive(name, getattr(self, name))
+        for name in ("content_weight", "style_weight", "tv_weight", "smallest", "feather"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < float("inf"):
+                raise UsageError(f"{name} must be 0 or more and finite, got {value}")
+        if self.average is not None and not 0 <= self.average < 1:
+            raise UsageError(f"average must lie in 0 .. 1 and below 1, got {self.average}")
+        for name, choices in STYLE_CHOICES.items():
+            if getattr(self, name) is not None:
+                check_choice(name, getattr(self, name), choices)
+
+
+@dataclass(frozen=True)
+class ReconstructConfig:
+    """Reconstructions: what `reconstruct` does besides its picture."""
+
+    size: int = 256
+    """Longer side of the pictures in pixels."""
+    steps: int = 200
+    """Steps of L-BFGS for each picture."""
+    seed: int = 0
+    """Seed of the noise that all pictures start from."""
+    content_layers: str | None = None
+    """Layers whose features are reconstructed, joined by commas; chosen for the network when left out."""
+    style_layers: str | None = None
+    """Layers of the style, shallow to deep, joined by commas; chosen for the network when left out."""
+    pooling: Literal["max", "average"] = "max"
+    """Pooling of the network: its own, or the paper's average pooling."""
+
+    def __post_init__(self) -> None:
+        check_whole("size", self.size)
+        check_whole("steps", self.steps)
+        check_choice("pooling", self.pooling, STYLE_CHOICES["pooling"])
+
+
+@dataclass(frozen=True)
+class TextureConfig:
+    """Texture synthesis: what `texture` does besides its example."""
+
+    size: int | tuple[int, int] | None = None
+    """Side of the picture in pixels, or height and width; the example's aspect, 256 at most, when left out."""
+    steps: int = 80
+    """Steps of L-BFGS at each scale."""
+    seed: int = 0
+    """Seed of the noise that it starts from."""
+    scale: float = 1.0
+    """Size of the pattern: 2 is twice that of the example, which is shrunk to the result's size first if larger."""
+    seamless: bool = False
+    """Make a tile: its right edge continues at its left one, its lower edge at its upper one."""
+    style_layers: str | None = None
+    """Layers that hold the style, joined by commas; chosen for the network when left out."""
+
+    def __post_init__(self) -> None:
+        sides = (self.size,) if isinstance(self.size, int) else self.size or ()
+        if any(side < TEXTURE_SIDE for side in sides):
+            raise UsageError(f"size must be at least {TEXTURE_SIDE} pixels, got {self.size}")
+        check_whole("steps", self.steps)
+        if not 0 < self.scale < float("inf"):
+            raise UsageError(f"scale must be positive, got {self.scale}")
+
+
+@dataclass(frozen=True)
+class TradeoffConfig:
+    """The trade-off grid: what `tradeoff` does besides its two pictures."""
+
+    size: int = 256
+    """Longer side of each picture in pixels."""
+    steps: int = 150
+    """Steps of L-BFGS for each picture."""
+    seed: int = 0
+    """Seed of a start from noise."""
+    scale: Literal["gatys2015", "quality"] = "gatys2015"
+    """What the weights weigh: the paper's losses, or shares as in the quality preset."""
+    ratios: str | None = None
+    """Values of alpha / beta, joined by commas; 1e-5,1e-4,1e-3,1e-2 (quality: 0.01,0.1,1,10) when left out."""
+    content_layer: str | None = None
+    """Layer that holds the content; chosen for the network when left out."""
+    style_layers: str | None = None
+    """Layers that hold the style, shallow to deep, joined by commas; chosen for the network when left out."""
+    start: Literal["content", "noise"] = "content"
+    """Where every picture starts: at the content picture, or at noise, as in the paper."""
+
+    def __post_init__(self) -> None:
+        check_whole("size", self.size)
+        check_whole("steps", self.steps)
+        check_choice("scale", self.scale, TRADEOFF_SCALES)
+        check_choice("start", self.start, TRADEOFF_STARTS)
+        if not all(0 < ratio < float("inf") for ratio in self.columns):
+            raise UsageError(f"ratios must be positive, got {self.ratios}")
+
+    @property
+    def columns(self) -> tuple[float, ...]:
+        """Values of alpha / beta, ascending."""
+        if self.ratios is None:
+            return TRADEOFF_RATIOS[self.scale]
+        try:
+            return tuple(sorted({float(ratio) for ratio in self.ratios.split(",")}))
+        except ValueError:
+            raise UsageError(f"ratios is numbers joined by commas, got {self.ratios!r}") from None
