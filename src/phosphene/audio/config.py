@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from phosphene.errors import UsageError
 from phosphene.media.loudness import LOUDEST, USUAL
+from phosphene.recipe import Settings, check_least, check_positive
 
 MAX_SECONDS = 60.0  # of a sound and of a recording: one optimisation holds all of it in memory
 
 
 @dataclass(frozen=True)
-class SoundTextureConfig:
+class SoundTextureConfig(Settings):
     """More of a sound: what `audio texture` does besides the recording."""
 
     seconds: float | None = None
@@ -40,15 +40,14 @@ class SoundTextureConfig:
     """Loudness of the file in LUFS, -16 at most."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check(self)
-        if self.start not in ("spectrum", "white"):
-            raise UsageError(f"no start {self.start!r}; choose spectrum or white")
         if self.seconds is not None and not 0 < self.seconds <= MAX_SECONDS:
             raise UsageError(f"seconds must be above 0 and up to {MAX_SECONDS:g}, got {self.seconds:g}")
 
 
 @dataclass(frozen=True)
-class SoundStyleConfig:
+class SoundStyleConfig(Settings):
     """One recording in the style of another: what `audio style` does besides the two."""
 
     content_weight: float = 0.05
@@ -79,18 +78,15 @@ class SoundStyleConfig:
     """Loudness of the file in LUFS, -16 at most."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check(self)
-        if self.start not in ("content", "noise"):
-            raise UsageError(f"no start {self.start!r}; choose content or noise")
-        for name in ("content_weight", "style_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UsageError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        check_least(self, content_weight=0, style_weight=0)
         if not self.content_weight + self.style_weight > 0:
             raise UsageError("content_weight and style_weight are both 0: nothing is asked for")
 
 
 @dataclass(frozen=True)
-class SoundReconstructConfig:
+class SoundReconstructConfig(Settings):
     """A recording from what each layer keeps of it: what `audio reconstruct` does besides the recording."""
 
     steps: int = 300
@@ -109,25 +105,16 @@ class SoundReconstructConfig:
     """Loudness of the files in LUFS, -16 at most."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check(self)
 
 
-Settings = SoundTextureConfig | SoundStyleConfig | SoundReconstructConfig
+Making = SoundTextureConfig | SoundStyleConfig | SoundReconstructConfig
 
 
-def check(config: Settings) -> None:
-    """Raise UsageError for numbers and names that cannot be meant."""
-    for name, value in vars(config).items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"{name} must be a finite number, got {value}")
-    for name in ("steps", "history"):
-        if getattr(config, name) < 1:
-            raise UsageError(f"{name} must be at least 1, got {getattr(config, name)}")
-    if config.optimizer not in ("lbfgs", "adam"):
-        raise UsageError(f"no optimizer {config.optimizer!r}; choose lbfgs or adam")
-    if config.lr is not None and config.lr <= 0:
-        raise UsageError(f"lr must be positive, got {config.lr:g}")
+def check(config: Making) -> None:
+    """Raise UsageError for numbers that cannot be meant."""
+    check_least(config, steps=1, history=1)
+    check_positive(config, "lr")
     if config.loudness > LOUDEST:
         raise UsageError(f"loudness is {LOUDEST:g} LUFS at most, so that no sound hurts; got {config.loudness:g}")
-    if not isinstance(config, SoundReconstructConfig) and config.statistic not in ("gram", "moments"):
-        raise UsageError(f"no statistic {config.statistic!r}; choose gram or moments")

@@ -8,12 +8,13 @@ from typing import Literal
 
 from phosphene.errors import UsageError
 from phosphene.media.loudness import LOUDEST, USUAL
+from phosphene.recipe import Settings, check_least
 
 MAX_SECONDS = 60.0  # of a clip: more than any network here hears at once
 
 
 @dataclass(frozen=True)
-class AudioConfig:
+class AudioConfig(Settings):
     """Clips for units of a network that hears: what `audio render` does besides the target."""
 
     seconds: float | None = None
@@ -61,15 +62,10 @@ class AudioConfig:
     """Loudness of the file in LUFS (ITU-R BS.1770), -16 at most; quieter where its true peak would pass -1 dBTP."""
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UsageError(f"{name} must be a finite number, got {value}")
+        super().__post_init__()
+        check_least(self, steps=1)
         if self.seconds is not None and not 0 < self.seconds <= MAX_SECONDS:
             raise UsageError(f"seconds must be above 0 and up to {MAX_SECONDS:g}, got {self.seconds:g}")
-        if self.steps < 1:
-            raise UsageError(f"steps must be at least 1, got {self.steps}")
-        if self.signal not in ("stft", "modulated", "fourier", "samples"):
-            raise UsageError(f"no signal {self.signal!r}; choose stft, modulated, fourier or samples")
         if self.decay < 0 or self.lr <= 0 or self.start <= 0 or self.level > 0:
             raise UsageError(
                 f"decay must not be negative, lr and start positive and level not above 0 dB: "

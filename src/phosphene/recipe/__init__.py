@@ -14,6 +14,7 @@ from phosphene.recipe.render import (
     SignalConfig,
     TransformConfig,
 )
+from phosphene.recipe.settings import Settings, check_least, check_positive, check_size
 from phosphene.recipe.style import TRADEOFF_RATIOS, ReconstructConfig, StyleConfig, TextureConfig, TradeoffConfig
 
 __all__ = [
@@ -25,12 +26,16 @@ __all__ = [
     "ReconstructConfig",
     "RenderConfig",
     "RunConfig",
+    "Settings",
     "SignalConfig",
     "StyleConfig",
     "TextureConfig",
     "TradeoffConfig",
     "TransformConfig",
+    "check_least",
+    "check_positive",
     "check_schema",
+    "check_size",
     "from_json",
     "to_json",
 ]

@@ -6,15 +6,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from phosphene.errors import UsageError
-from phosphene.recipe.checks import check_choice, check_positive, check_whole
+from phosphene.recipe.settings import Settings, check_least, check_positive, check_size
 
-SIGNAL_NAMES = ("fourier", "pixels", "maco", "cppn", "laplacian")
 SHARING = ("fourier", "pixels", "laplacian")  # signals that a sum leaves what they are
 MAX_FAMILY = 256  # pictures of one unit: more than any batch holds
 
 
 @dataclass(frozen=True)
-class SignalConfig:
+class SignalConfig(Settings):
     """How the picture is parameterized."""
 
     signal: Literal["fourier", "pixels", "maco", "cppn", "laplacian"] = "fourier"
@@ -42,8 +41,9 @@ class SignalConfig:
     """Give the pictures of a family (a strip, a diversity) common coarse parts, so that they take up one layout."""
 
     def __post_init__(self) -> None:
-        check_choice("signal", self.signal, SIGNAL_NAMES)
-        check_whole("levels", self.levels)
+        super().__post_init__()
+        check_least(self, levels=1, decay=0)
+        check_positive(self, "cutoff", "noise_start")
         if self.alpha and (self.transparency or self.signal == "maco"):
             raise UsageError("alpha does not go with maco or transparency: use transparency without alpha")
         if self.large is not None and (self.signal != "cppn" or self.transparency or self.large < 2):
@@ -51,14 +51,10 @@ class SignalConfig:
             raise UsageError(f"large must be {wanted}; got {self.large} with {self.signal}")
         if self.shared and self.signal not in SHARING:
             raise UsageError(f"shared goes with {', '.join(SHARING)}, not with {self.signal}")
-        if self.decay < 0:
-            raise UsageError(f"decay must not be negative, got {self.decay}")
-        check_positive("cutoff", self.cutoff)
-        check_positive("noise_start", self.noise_start)
 
 
 @dataclass(frozen=True)
-class TransformConfig:
+class TransformConfig(Settings):
     """Random changes between picture and network (transformation robustness). None = the preset's own value."""
 
     transforms: Literal["standard", "strong", "none"] = "standard"
@@ -81,17 +77,10 @@ class TransformConfig:
     """What lies outside the picture when a view looks past its edge."""
 
     def __post_init__(self) -> None:
-        if self.transforms not in ("standard", "strong", "none"):
-            raise UsageError(f"no transforms preset {self.transforms!r}; choose standard, strong or none")
-        check_choice("fill", self.fill, ("reflect", "gray"))
-        for name in ("jitter", "scale", "rotate", "noise"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise UsageError(f"{name} must not be negative, got {value}")
+        super().__post_init__()
+        check_least(self, jitter=0, scale=0, rotate=0, noise=0, crops=1)
         if self.scale is not None and self.scale >= 1:
             raise UsageError(f"scale must be below 1, got {self.scale}")
-        if self.crops is not None and self.crops < 1:
-            raise UsageError(f"crops must be at least 1, got {self.crops}")
         for name in ("relax", "crop_size"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
@@ -99,7 +88,7 @@ class TransformConfig:
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class OptimizerConfig(Settings):
     """How the ascent is done."""
 
     optimizer: Literal["adam", "lbfgs"] = "adam"
@@ -120,19 +109,15 @@ class OptimizerConfig:
     """Where the gradient is blurred: at the picture, or at the input of every strided layer, in its own pixels."""
 
     def __post_init__(self) -> None:
-        check_choice("optimizer", self.optimizer, ("adam", "lbfgs"))
-        check_positive("lr", self.lr)
-        check_positive("history", self.history)
+        super().__post_init__()
+        check_positive(self, "lr", "history")
+        check_least(self, gradient_blur=0)
         if not all(0 <= b < 1 for b in self.betas):
             raise UsageError(f"betas must lie in 0 .. 1, got {self.betas}")
-        check_choice("pool_gradient", self.pool_gradient, ("max", "average", "l2"))
-        check_choice("gradient_blur_at", self.gradient_blur_at, ("picture", "strided"))
-        if not 0 <= self.gradient_blur < float("inf"):
-            raise UsageError(f"gradient_blur must be 0 or more, got {self.gradient_blur}")
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Settings):
     """How the work is carried out; nothing here changes which picture is asked for."""
 
     device: str = "auto"
@@ -149,15 +134,13 @@ class RunConfig:
     """Steps between checkpoints for --resume; 0 writes none."""
 
     def __post_init__(self) -> None:
-        check_choice("precision", self.precision, ("auto", "float32", "bfloat16"))
-        for name in ("batch", "batch_shape", "memory"):
-            check_positive(name, getattr(self, name))
-        if self.checkpoint_every < 0:
-            raise UsageError(f"checkpoint_every must not be negative, got {self.checkpoint_every}")
+        super().__post_init__()
+        check_positive(self, "batch", "batch_shape", "memory")
+        check_least(self, checkpoint_every=0)
 
 
 @dataclass(frozen=True)
-class RenderConfig:
+class RenderConfig(Settings):
     """Feature visualization: what `render` does besides the target."""
 
     size: int | tuple[int, int] | None = None
@@ -171,21 +154,19 @@ class RenderConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
     def __post_init__(self) -> None:
-        sides = (self.size,) if isinstance(self.size, int) else self.size or ()
-        if any(side < 2 for side in sides):
-            raise UsageError(f"size must be at least 2 pixels, got {self.size}")
-        if self.steps < 1:
-            raise UsageError(f"steps must be at least 1, got {self.steps}")
+        super().__post_init__()
+        check_size(self.size, 2)
+        check_least(self, steps=1)
 
     def canvas(self, default: tuple[int, int]) -> tuple[int, int]:
         """(height, width) of the picture; `default` is the network's input size."""
         if self.size is None:
             return default
-        return (self.size, self.size) if isinstance(self.size, int) else (self.size[0], self.size[1])
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
 
 
 @dataclass(frozen=True)
-class DiversityConfig:
+class DiversityConfig(Settings):
     """Several pictures of each unit that differ: a term is added to the target, which holds it from then on."""
 
     diversity: int | Literal["auto"] = 1
@@ -195,7 +176,8 @@ class DiversityConfig:
     leaves each picture 0.7 of what the unit reaches alone, found in short runs."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.diversity != "auto" and not 1 <= self.diversity <= MAX_FAMILY:
             raise UsageError(f"diversity is 1 to {MAX_FAMILY} pictures, or auto; got {self.diversity}")
-        if self.diversity_weight != "auto" and not 0 <= self.diversity_weight < float("inf"):
+        if self.diversity_weight != "auto" and self.diversity_weight < 0:
             raise UsageError(f"diversity_weight must be 0 or more, or auto; got {self.diversity_weight}")

@@ -6,28 +6,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from phosphene.errors import UsageError
-from phosphene.recipe.checks import check_choice, check_positive, check_whole
+from phosphene.recipe.settings import Settings, check_least, check_positive, check_size
 
-STYLE_PRESETS = ("quality", "gatys2015", "gatys-notebook", "neural-style", "pytorch-tutorial")
-STYLE_CHOICES = {
-    "preset": STYLE_PRESETS,
-    "statistic": ("gram", "moments", "sliced"),
-    "pooling": ("max", "average"),
-    "keep_colors": ("no", "luminance", "histogram"),
-    "signal": ("fourier", "pixels"),
-    "optimizer": ("lbfgs", "adam"),
-}
 TEXTURE_SIDE = 8  # pixels: half of what reaches a VGG's fifth block
 TRADEOFF_RATIOS = {  # of alpha to beta
     "gatys2015": (1e-5, 1e-4, 1e-3, 1e-2),  # the paper's columns
     "quality": (1e-2, 1e-1, 1.0, 10.0),  # from about the preset's own 0.005 to hardly any style
 }
-TRADEOFF_SCALES = tuple(TRADEOFF_RATIOS)
-TRADEOFF_STARTS = ("content", "noise")
 
 
 @dataclass(frozen=True)
-class StyleConfig:
+class StyleConfig(Settings):
     """Style transfer: what `style` does besides its pictures. None = the preset's own value."""
 
     preset: Literal["quality", "gatys2015", "gatys-notebook", "neural-style", "pytorch-tutorial"] = "quality"
@@ -82,21 +71,15 @@ class StyleConfig:
     """Gradient pairs that L-BFGS remembers."""
 
     def __post_init__(self) -> None:
-        for name in ("size", "steps", "style_scale", "lr", "history"):
-            check_positive(name, getattr(self, name))
-        for name in ("content_weight", "style_weight", "tv_weight", "smallest", "feather"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < float("inf"):
-                raise UsageError(f"{name} must be 0 or more and finite, got {value}")
+        super().__post_init__()
+        check_positive(self, "size", "steps", "style_scale", "lr", "history")
+        check_least(self, content_weight=0, style_weight=0, tv_weight=0, smallest=0, feather=0)
         if self.average is not None and not 0 <= self.average < 1:
             raise UsageError(f"average must lie in 0 .. 1 and below 1, got {self.average}")
-        for name, choices in STYLE_CHOICES.items():
-            if getattr(self, name) is not None:
-                check_choice(name, getattr(self, name), choices)
 
 
 @dataclass(frozen=True)
-class ReconstructConfig:
+class ReconstructConfig(Settings):
     """Reconstructions: what `reconstruct` does besides its picture."""
 
     size: int = 256
@@ -113,13 +96,12 @@ class ReconstructConfig:
     """Pooling of the network: its own, or the paper's average pooling."""
 
     def __post_init__(self) -> None:
-        check_whole("size", self.size)
-        check_whole("steps", self.steps)
-        check_choice("pooling", self.pooling, STYLE_CHOICES["pooling"])
+        super().__post_init__()
+        check_least(self, size=1, steps=1)
 
 
 @dataclass(frozen=True)
-class TextureConfig:
+class TextureConfig(Settings):
     """Texture synthesis: what `texture` does besides its example."""
 
     size: int | tuple[int, int] | None = None
@@ -136,16 +118,14 @@ class TextureConfig:
     """Layers that hold the style, joined by commas; chosen for the network when left out."""
 
     def __post_init__(self) -> None:
-        sides = (self.size,) if isinstance(self.size, int) else self.size or ()
-        if any(side < TEXTURE_SIDE for side in sides):
-            raise UsageError(f"size must be at least {TEXTURE_SIDE} pixels, got {self.size}")
-        check_whole("steps", self.steps)
-        if not 0 < self.scale < float("inf"):
-            raise UsageError(f"scale must be positive, got {self.scale}")
+        super().__post_init__()
+        check_size(self.size, TEXTURE_SIDE)
+        check_least(self, steps=1)
+        check_positive(self, "scale")
 
 
 @dataclass(frozen=True)
-class TradeoffConfig:
+class TradeoffConfig(Settings):
     """The trade-off grid: what `tradeoff` does besides its two pictures."""
 
     size: int = 256
@@ -166,10 +146,8 @@ class TradeoffConfig:
     """Where every picture starts: at the content picture, or at noise, as in the paper."""
 
     def __post_init__(self) -> None:
-        check_whole("size", self.size)
-        check_whole("steps", self.steps)
-        check_choice("scale", self.scale, TRADEOFF_SCALES)
-        check_choice("start", self.start, TRADEOFF_STARTS)
+        super().__post_init__()
+        check_least(self, size=1, steps=1)
         if not all(0 < ratio < float("inf") for ratio in self.columns):
             raise UsageError(f"ratios must be positive, got {self.ratios}")
 
