@@ -123,7 +123,7 @@ def sound_reconstruct(
     the sounds that are done. Raises UsageError for what cannot be meant, MediaError for a file that is no sound.
     """
     network = model or load(NAME)
-    config = SoundReconstructConfig(steps, seed, None if layers is None else ",".join(layers))
+    config = SoundReconstructConfig(steps=steps, seed=seed, layers=None if layers is None else ",".join(layers))
     work = SoundReconstructing(
         network,
         read(recording, ORIGINAL, network),

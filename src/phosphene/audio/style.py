@@ -110,7 +110,17 @@ def sound_style_transfer(
     """
     network = model or load(NAME)
     named = [None if layers is None else ",".join(layers) for layers in (content_layers, style_layers)]
-    config = SoundStyleConfig(content_weight, style_weight, steps, seed, start, statistic, named[0], named[1], seamless)
+    config = SoundStyleConfig(
+        content_weight=content_weight,
+        style_weight=style_weight,
+        steps=steps,
+        seed=seed,
+        start=start,
+        statistic=statistic,
+        content_layers=named[0],
+        style_layers=named[1],
+        seamless=seamless,
+    )
     recordings = (read(content, CONTENT, network), read(style, STYLE, network))
     work = SoundStyling(network, *recordings, config, run or RunConfig())
     for _ in work:

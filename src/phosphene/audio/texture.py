@@ -106,8 +106,15 @@ def sound_texture(
     Raises UsageError for what cannot be meant, MediaError for a file that is no sound.
     """
     network = model or load(NAME)
-    named = None if layers is None else ",".join(layers)
-    config = SoundTextureConfig(seconds, steps, seed, start, statistic, named, seamless)
+    config = SoundTextureConfig(
+        seconds=seconds,
+        steps=steps,
+        seed=seed,
+        start=start,
+        statistic=statistic,
+        style_layers=None if layers is None else ",".join(layers),
+        seamless=seamless,
+    )
     work = SoundTexturing(network, read(recording, STYLE, network), config, run or RunConfig())
     for _ in work:
         pass

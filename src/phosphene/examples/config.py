@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from phosphene.errors import UsageError
-from phosphene.recipe import Settings, check_least
+from phosphene.recipe import Settings, check_least, check_positive
 
 MAX_EXAMPLES = 1000
 MAX_SECONDS = 60.0  # of a piece of a recording
@@ -42,8 +42,7 @@ class ScanConfig(Settings):
         check_least(self, top=1, sample=1, batch=1, limit=1, workers=1, checkpoint_every=0)
         if max(self.top, self.sample) > MAX_EXAMPLES:
             raise UsageError(f"top and sample may be {MAX_EXAMPLES} at most, got {max(self.top, self.sample)}")
-        if self.seconds is not None and not 0 < self.seconds <= MAX_SECONDS:
-            raise UsageError(f"seconds must be above 0 and up to {MAX_SECONDS:g}, got {self.seconds:g}")
+        check_positive(self, "seconds", most=MAX_SECONDS)
         self.part(1)
 
     def part(self, size: int) -> tuple[int, int]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from phosphene.errors import UsageError
-from phosphene.media.loudness import LOUDEST, USUAL
-from phosphene.recipe import Settings, check_least
+from phosphene.media.loudness import USUAL, check_loudness
+from phosphene.recipe import Settings, check_least, check_positive
 
 MAX_SECONDS = 60.0  # of a clip: more than any network here hears at once
 
@@ -63,15 +62,11 @@ class AudioConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_least(self, steps=1)
-        if self.seconds is not None and not 0 < self.seconds <= MAX_SECONDS:
-            raise UsageError(f"seconds must be above 0 and up to {MAX_SECONDS:g}, got {self.seconds:g}")
-        if self.decay < 0 or self.lr <= 0 or self.start <= 0 or self.level > 0:
-            raise UsageError(
-                f"decay must not be negative, lr and start positive and level not above 0 dB: "
-                f"{self.decay:g}, {self.lr:g}, {self.start:g}, {self.level:g}"
-            )
-        if not 0 <= self.low < (math.inf if self.high is None else self.high):
+        check_least(self, steps=1, decay=0, low=0)
+        check_positive(self, "lr", "start")
+        check_positive(self, "seconds", most=MAX_SECONDS)
+        if self.level > 0:
+            raise UsageError(f"level must not be above 0 dB, got {self.level}")
+        if self.high is not None and self.low >= self.high:
             raise UsageError(f"a band rises from low to high Hz, got {self.low:g} .. {self.high:g}")
-        if self.loudness > LOUDEST:
-            raise UsageError(f"loudness is {LOUDEST:g} LUFS at most, so that no sound hurts; got {self.loudness:g}")
+        check_loudness(self.loudness)

@@ -51,13 +51,18 @@ def true_peak(sound: Tensor) -> float:
     return max(float(fine.abs().max()), float(sound.abs().max()))
 
 
+def check_loudness(target: float) -> None:
+    """Raise UsageError for a target above -16 LUFS."""
+    if not target <= LOUDEST:
+        raise UsageError(f"loudness is {LOUDEST:g} LUFS at most, so that no sound hurts; got {target:g}")
+
+
 def leveled(sound: Tensor, rate: int, target: float = USUAL) -> Tensor:
     """The sound (channels, samples) at `target` LUFS, or quieter where its true peak would pass -1 dBTP.
 
     Silence stays silence. Raises UsageError for a target above -16 LUFS.
     """
-    if not target <= LOUDEST:
-        raise UsageError(f"a loudness is {LOUDEST:g} LUFS at most, so that no sound hurts; got {target:g}")
+    check_loudness(target)
     now, peak = loudness(sound, rate), true_peak(sound)
     if not math.isfinite(now) or peak == 0:
         return sound

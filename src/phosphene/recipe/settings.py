@@ -72,12 +72,13 @@ def check_least(settings: Settings, **least: float) -> None:
             raise UsageError(f"{name} must be at least {lowest}, got {value}")
 
 
-def check_positive(settings: Settings, *names: str) -> None:
-    """Raise UsageError where a field, if it is given, is 0 or below."""
+def check_positive(settings: Settings, *names: str, most: float | None = None) -> None:
+    """Raise UsageError where a field, if it is given, is 0 or below, or above `most`."""
     for name in names:
         value = getattr(settings, name)
-        if value is not None and value <= 0:
-            raise UsageError(f"{name} must be positive, got {value}")
+        if value is not None and (value <= 0 or (most is not None and value > most)):
+            wanted = "positive" if most is None else f"above 0 and up to {most:g}"
+            raise UsageError(f"{name} must be {wanted}, got {value}")
 
 
 def check_size(size: int | tuple[int, int] | None, least: int) -> None:
