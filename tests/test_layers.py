@@ -27,7 +27,7 @@ LAYERS = (
         "textures",
     ),
     ("signals", "transforms", "objectives", "models"),
-    ("engine",),
+    ("engine", "display"),
     ("features", "style", "deepdream", "examples", "audio", "atlas"),
     ("study",),
     ("reports",),

@@ -1,4 +1,4 @@
-"""The settings of probes and cards. As in `recipe.py`, flags and Python defaults are made from these."""
+"""The settings of probes and cards. As in `recipe`, flags and Python defaults are made from these."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from phosphene.errors import EXIT_FAILED
 from phosphene.models import Model
 from phosphene.models.random_sound import NAME
 from phosphene.recipe import RunConfig
-from phosphene.reports.made_sound import told, write_made
+from phosphene.reports.made_sound import write_made
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def finish(work: Synthesis, stopped: bool, out: Path, title: str, screen: Screen
 
 def said(sound: Sound) -> list[str]:
     """One sound in words."""
-    return told(sound) if sound.status == "ok" else [*told(sound), f"{sound.status}: {sound.reason}"]
+    return sound.told() if sound.status == "ok" else [*sound.told(), f"{sound.status}: {sound.reason}"]
 
 
 def entry(sound: Sound) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Options that several commands share, and how text becomes their values.
 
-Flags are made from the config dataclasses of `recipe.py`: a default and its help are written there, once.
+Flags are made from the config dataclasses of `recipe`: a default and its help are written there, once.
 """
 
 from __future__ import annotations

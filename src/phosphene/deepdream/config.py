@@ -1,4 +1,4 @@
-"""The settings of a dream. As in `recipe.py`, flags, Python defaults and the recipe are made from these fields."""
+"""The settings of a dream. As in `recipe`, flags, Python defaults and the recipe are made from these fields."""
 
 from __future__ import annotations
 

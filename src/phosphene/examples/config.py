@@ -1,4 +1,4 @@
-"""The settings of a scan. As in `recipe.py`, flags, Python defaults and the index's header are made from these."""
+"""The settings of a scan. As in `recipe`, flags, Python defaults and the index's header are made from these."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from phosphene.contact import THEMES, contact_sheet
+from phosphene.display.notebook import embedded, figure, png
 from phosphene.errors import UsageError
 from phosphene.features.picture import Picture, Sheet
 from phosphene.features.references import fitted
@@ -104,7 +105,12 @@ class Grid:
         return atomic_write(Path(folder) / "grid.png", png_bytes(self.image(scaled=scaled)))
 
     def _repr_png_(self) -> bytes:
-        return png_bytes(self.image())
+        return png(self.image())
+
+    def _repr_html_(self) -> str:
+        rows, columns = self.cells
+        words = f"{self.layer}, {columns} x {rows} cells"
+        return figure(embedded(self.image(), words), [words])
 
 
 class Gridding:

@@ -51,6 +51,13 @@ def true_peak(sound: Tensor) -> float:
     return max(float(fine.abs().max()), float(sound.abs().max()))
 
 
+def loud(loudness: float, peak: float) -> str:
+    """How loud a sound is, in words. peak: its true peak, 1 is full scale."""
+    if not math.isfinite(loudness) or peak <= 0:
+        return "silent"
+    return f"{loudness:.1f} LUFS, peak {20 * math.log10(peak):.1f} dBTP"
+
+
 def check_loudness(target: float) -> None:
     """Raise UsageError for a target above -16 LUFS."""
     if not target <= LOUDEST:

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.contact import contact_sheet
+from phosphene.display.notebook import embedded, figure
 from phosphene.models import Model, load, style_layers
 from phosphene.recipe import RunConfig, TextureConfig
 from phosphene.style.api import default_model
@@ -81,6 +82,10 @@ class Texture:
 
     def _repr_png_(self) -> bytes:
         return self.panel._repr_png_()
+
+    def _repr_html_(self) -> str:
+        line = f"loss {self.loss:.3g}, {100 * self.share:.2g}% of noise's{', a tile' if self.seamless else ''}"
+        return figure(embedded(self.sheet(), "the example, and the texture like it"), [line])
 
 
 class Texturing(Work):
