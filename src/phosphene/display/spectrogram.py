@@ -45,12 +45,15 @@ def sound_picture(sound: Tensor, rate: int, span: tuple[int, int] | None = None)
         first, end = (LEFT + (WIDTH - 1) * at / sound.shape[-1] for at in span)
         draw.rectangle((first, TOP + WAVE + 2, max(end, first + 2), above - 3), MARK)
     low, high = (float(to_mel(torch.tensor(hertz), "htk")) for hertz in (LOWEST, rate / 2))
+    free = above + HEIGHT + FONT  # from here up there is room for a label
     for hertz in TICKS:
         if LOWEST < hertz <= rate / 2:
             place = above + HEIGHT * (1 - (float(to_mel(torch.tensor(float(hertz)), "htk")) - low) / (high - low))
             draw.line([(LEFT - 4, place), (LEFT - 1, place)], INK)
-            text = f"{hertz} Hz" if hertz == 100 else str(hertz)
-            draw.text((LEFT - 7, max(place, above + FONT / 2)), text, INK, font, anchor="rm")
+            if place <= free:
+                text = f"{hertz} Hz" if hertz == 100 else str(hertz)
+                draw.text((LEFT - 7, max(place, above + FONT / 2)), text, INK, font, anchor="rm")
+                free = place - FONT - 1
     seconds = sound.shape[-1] / rate
     for k in range(5):
         x = LEFT + k * (WIDTH - 1) / 4
