@@ -45,7 +45,7 @@ def sound_picture(sound: Tensor, rate: int, span: tuple[int, int] | None = None)
         first, end = (LEFT + (WIDTH - 1) * at / sound.shape[-1] for at in span)
         draw.rectangle((first, TOP + WAVE + 2, max(end, first + 2), above - 3), MARK)
     low, high = (float(to_mel(torch.tensor(hertz), "htk")) for hertz in (LOWEST, rate / 2))
-    free = above + HEIGHT + FONT  # from here up there is room for a label
+    free = float(above + HEIGHT + FONT)  # from here up there is room for a label
     for hertz in TICKS:
         if LOWEST < hertz <= rate / 2:
             place = above + HEIGHT * (1 - (float(to_mel(torch.tensor(float(hertz)), "htk")) - low) / (high - low))
