@@ -3,24 +3,60 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phosphene.audio.config import SoundReconstructConfig, SoundStyleConfig, SoundTextureConfig
+from phosphene.cards.config import CardConfig, ProbeConfig
+from phosphene.deepdream.config import DreamConfig
 from phosphene.errors import RecipeError, UsageError
+from phosphene.examples.config import ScanConfig
+from phosphene.features.ahead import AheadConfig
+from phosphene.features.audio_config import AudioConfig
+from phosphene.features.grid import GridConfig
+from phosphene.features.nearness import NearConfig
+from phosphene.jsondata import alternatives
+from phosphene.models import AudioSpec, InputSpec
 from phosphene.recipe import (
     SCHEMA,
+    DiversityConfig,
     OptimizerConfig,
+    ReconstructConfig,
     RenderConfig,
     RunConfig,
+    Settings,
     SignalConfig,
+    StyleConfig,
+    TextureConfig,
+    TradeoffConfig,
     TransformConfig,
     check_schema,
     from_json,
     to_json,
 )
+from phosphene.study.config import FaithfulnessConfig, RegularizationConfig
+
+CONFIGS = [
+    *(AheadConfig, AudioConfig, AudioSpec, CardConfig, DiversityConfig, DreamConfig, FaithfulnessConfig, GridConfig),
+    *(InputSpec, NearConfig, OptimizerConfig, ProbeConfig, ReconstructConfig, RegularizationConfig, RenderConfig),
+    *(RunConfig, ScanConfig, SignalConfig, SoundReconstructConfig, SoundStyleConfig, SoundTextureConfig, StyleConfig),
+    *(TextureConfig, TradeoffConfig, TransformConfig),
+]
+NEEDED = {GridConfig: {"layer": "relu3_1"}}
+NAN, INFINITY = float("nan"), float("inf")
+NUMBERS = {  # of each config: the fields that are numbers, whether they are whole ones, and values that they refuse
+    kind: {
+        name: (int in kinds, [True, NAN, INFINITY, *([1.5] if int in kinds else [])])
+        for name, hint in get_type_hints(kind).items()
+        for kinds in [alternatives(hint)]
+        if int in kinds or float in kinds
+    }
+    for kind in CONFIGS
+}
 
 shares = st.floats(0, 1)
 amounts = st.floats(0, 1e6)
@@ -143,6 +179,29 @@ def test_a_wrong_value_is_refused_and_named(data: Any, field: str) -> None:
 def test_a_setting_that_cannot_be_meant_is_refused(kind: type, values: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         kind(**values)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_a_fraction_a_bool_and_what_is_not_finite_are_no_numbers(kind: type[Settings]) -> None:
+    for name, (whole, wrong) in NUMBERS[kind].items():
+        for value in wrong:
+            with pytest.raises(UsageError, match=rf"^{name} must be a {'whole' if whole else 'finite'} number.*, got"):
+                kind(**{**NEEDED.get(kind, {}), name: value})
+
+
+def test_a_name_that_there_is_not_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(UsageError, match=r"^no statistic 'grams'; choose gram, moments, sliced$"):
+        StyleConfig(statistic="grams")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"^diversity must be a whole number or auto, got 'some'$"):
+        DiversityConfig("some")  # type: ignore[arg-type]
+    with pytest.raises(RecipeError, match=r"^--sweep\.steps: 1\.5 is not a whole number$"):
+        from_json(StyleConfig, {"steps": 1.5}, where="--sweep")
+
+
+def test_numpys_numbers_and_lists_become_pythons_own() -> None:
+    made = RenderConfig(size=[np.int64(64), 48], steps=np.int32(8), optimizer=OptimizerConfig(lr=np.float32(0.5)))  # type: ignore[arg-type]
+    assert made == RenderConfig((64, 48), 8, optimizer=OptimizerConfig(lr=0.5))
+    assert json.loads(json.dumps(to_json(made)))["size"] == [64, 48]
 
 
 def test_a_record_of_this_schema_or_older_is_read_and_a_newer_one_is_not() -> None:

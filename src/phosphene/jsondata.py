@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, Union
 from phosphene.errors import RecipeError, UsageError
 
 SCHEMA = 1
+WORDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text", type(None): "nothing"}
 
 C = TypeVar("C")
 
@@ -57,10 +58,31 @@ def check_schema(data: Any, where: str) -> None:
         )
 
 
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """The types that a type is a union of; itself where it is none."""
+    return typing.get_args(hint) if typing.get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def words(hint: Any) -> str:
+    """What a value of a type is, for people: "a whole number or auto"."""
+    kinds = [kind for kind in alternatives(hint) if kind is not type(None)]
+    if len(kinds) > 1:
+        return " or ".join(map(words, kinds))
+    (kind,) = kinds or (hint,)
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        return " or ".join(map(str, args))
+    if origin is tuple and args[-1] is Ellipsis:
+        return f"a list, each {words(args[0])}"
+    if origin is tuple:
+        return f"a list of {len(args)}, each {words(args[0])}"
+    return WORDS.get(kind, getattr(kind, "__name__", str(kind)))
+
+
 def _coerce(hint: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (Union, types.UnionType):
-        return _coerce_union(args, value, where)
+    if len(alternatives(hint)) > 1:
+        return _coerce_union(hint, value, where)
     if origin is Literal:
         if value not in args:
             raise RecipeError(f"{where}: {value!r:.80} is none of {', '.join(map(str, args))}")
@@ -79,17 +101,17 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
     else:
         ok = hint is Any or isinstance(value, hint)
     if not ok:
-        raise RecipeError(f"{where}: {value!r:.80} is not {getattr(hint, '__name__', hint)}")
+        raise RecipeError(f"{where}: {value!r:.80} is not {words(hint)}")
     return value
 
 
-def _coerce_union(args: tuple[Any, ...], value: Any, where: str) -> Any:
-    for option in args:
+def _coerce_union(hint: Any, value: Any, where: str) -> Any:
+    for option in alternatives(hint):
         try:
             return _coerce(option, value, where)
         except RecipeError:
             continue
-    raise RecipeError(f"{where}: {value!r:.80} has the wrong type")
+    raise RecipeError(f"{where}: {value!r:.80} is not {words(hint)}")
 
 
 def _coerce_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:

@@ -170,6 +170,7 @@ def test_no_metadata_leaves_nothing_in_the_clip(phosphene: Command, workplace: P
         (("crepe_tiny", "conv9:1"), 2, "did you mean conv"),
         (("crepe_tiny", "logit:1", "--seconds", "0.01"), 2, "1024 samples"),
         (("crepe_tiny", "logit:1", "--loudness", "-3"), 2, "so that no sound hurts"),
+        (("crepe_tiny", "logit:1", "--low=-5"), 2, "low must be at least 0, got -5"),
         (("crepe_tiny", "logit:1 - l2"), 2, "price of pictures"),
         (("silero_vad_16k", "prob:speech"), 2, "compares classes"),
         (("crepe_tiny",), 2, ""),

@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
+from collections.abc import Iterator
 
 import pytest
+from cyclopts import App
 
+from phosphene.cli.main import build
 from phosphene.cli.options import input_spec, numbers, pixels, steps
 from phosphene.cli.render import render
 from phosphene.errors import UsageError
+from phosphene.jsondata import alternatives
 from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, SignalConfig, TransformConfig
 
 
@@ -23,7 +27,7 @@ def test_pixels_are_a_side_or_height_by_width(text: str | None, value: object) -
 
 @pytest.mark.parametrize("text", ["", "x", "12x", "-5", "1.5", "3x4x5", "nan"])
 def test_other_sizes_are_refused_by_the_option_s_name(text: str) -> None:
-    with pytest.raises(UsageError, match="--input-size is a number of pixels"):
+    with pytest.raises(UsageError, match="--input-size is a whole number of pixels"):
         pixels(text, "--input-size")
 
 
@@ -45,6 +49,29 @@ def test_steps_are_whole() -> None:
     for text in ("1.5", "inf", "nan", "x"):
         with pytest.raises(UsageError, match="--snapshots"):
             steps(text, "--snapshots")
+
+
+def options(app: App, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str, tuple[object, ...]]]:
+    """(the words of a command, an option's name, what its type may be), for every option of every command."""
+    for name in (name for name in app if not name.startswith("-")):
+        yield from options(app[name], (*words, name))
+    for argument in app.assemble_argument_collection() if words and app.default_command is not None else ():
+        yield words, argument.name, alternatives(argument.hint)
+
+
+@pytest.mark.parametrize("text", ["1.5", "-0.5", "1e-1", "nan", "inf"])
+def test_no_option_of_any_command_rounds_a_fraction(text: str) -> None:
+    app = build()
+    whole = [(words, name) for words, name, kinds in options(app) if int in kinds and float not in kinds]
+    assert len(whole) > 90
+    for words, name in whole:
+        with pytest.raises(UsageError, match=f"^{name} must be a whole number.*, got '{text}'$"):
+            app.parse_args([*words, f"{name}={text}"], exit_on_error=False, print_error=False)
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    _, bound, _ = build().parse_args(["texture", "a.png", "--steps", "2.0"], exit_on_error=False, print_error=False)
+    assert bound.arguments["steps"] == 2
 
 
 def test_an_input_is_described_only_when_a_flag_is_given() -> None:

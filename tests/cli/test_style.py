@@ -247,8 +247,8 @@ BAD = [
     (("content.png", "a.png", "--style-weights", "nan"), 2, "--style-weights"),
     (("content.png", "a.png", "--content-weight", "nan"), 2, "content_weight"),
     (("content.png", "a.png", "--layer-weights", "1,inf,1,1,1"), 2, "layer_weights must be 0 or more"),
-    (("content.png", "a.png", "--lr", "inf"), 2, "lr must be finite, got inf"),
-    (("content.png", "a.png", "--memory", "inf"), 2, "memory must be finite, got inf"),
+    (("content.png", "a.png", "--lr", "inf"), 2, "lr must be a finite number, got inf"),
+    (("content.png", "a.png", "--memory", "inf"), 2, "memory must be a finite number, got inf"),
     (("content.png", "a.png", "--memory", "1e-9"), 2, "choose a smaller size"),
     (
         ("content.png", "a.png", "--style-scale", "1e9"),

@@ -75,7 +75,7 @@ def edited(folder: Path, **changes: Any) -> None:
         ({"keys": []}, "refers to pictures without keys"),
         ({"layers": []}, "does not fit"),
         ({"classes": ["one"]}, "is damaged"),
-        ({"images": "many"}, "is not int"),
+        ({"images": "many"}, "is not a whole number"),
     ],
 )
 def test_an_index_that_is_none_is_refused_in_one_line(

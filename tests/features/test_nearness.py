@@ -76,5 +76,5 @@ def test_nothing_is_added_where_no_layer_is_named(tiny_model: Model) -> None:
 
 
 def test_a_weight_that_cannot_be_is_refused() -> None:
-    with pytest.raises(UsageError, match="near_weight must be 0 or more, got -1"):
+    with pytest.raises(UsageError, match="near_weight must be at least 0, got -1"):
         NearConfig("features.2", -1.0)

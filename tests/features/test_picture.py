@@ -13,8 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
+from phosphene.display.notebook import MOST
 from phosphene.errors import UsageError
-from phosphene.features.picture import DISPLAYED, Picture, Sheet, titled
+from phosphene.features.picture import Picture, Sheet, titled
 from phosphene.media import quantize, to_tensor
 from phosphene.metadata import parse_untrusted_json, read_recipe_text
 
@@ -103,8 +104,8 @@ def test_a_notebook_shows_every_picture_and_no_markup_of_a_target() -> None:
 
 
 def test_a_notebook_shows_so_many_and_counts_the_rest() -> None:
-    shown = sheet_of(*[picture()] * (DISPLAYED + 3))._repr_html_()
-    assert shown.count("<img") == DISPLAYED
+    shown = sheet_of(*[picture()] * (MOST + 3))._repr_html_()
+    assert shown.count("<img") == MOST
     assert "and 3 more" in shown
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -14,7 +13,7 @@ from phosphene.features.plan import Plan, kept_steps, named, plan, resolved, sta
 from phosphene.media import quantize
 from phosphene.models import InputSpec, Model, from_module
 from phosphene.objectives import Channel, Logit, Opacity, parse
-from phosphene.recipe import OptimizerConfig, RenderConfig, SignalConfig, TransformConfig
+from phosphene.recipe import RenderConfig, SignalConfig, TransformConfig
 
 SMALL = RenderConfig(size=32)
 
@@ -51,20 +50,6 @@ def test_the_canvas_is_the_networks_own_size_unless_given(tiny_model: Model) -> 
 def test_nothing_to_render_is_refused(tiny_model: Model) -> None:
     with pytest.raises(UsageError, match="nothing to render"):
         plan(tiny_model, [], SMALL)
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        RenderConfig(size=32, transform=TransformConfig(noise=math.nan)),
-        RenderConfig(size=32, signal=SignalConfig(decay=math.nan)),
-    ],
-)
-def test_a_setting_that_is_no_finite_number_is_refused(tiny_model: Model, config: RenderConfig) -> None:
-    with pytest.raises(UsageError, match="finite"):
-        plan(tiny_model, "logit:1", config)
-    with pytest.raises(UsageError, match="finite"):
-        OptimizerConfig(lr=math.inf)
 
 
 def test_a_picture_too_large_to_be_read_back_is_refused(tiny_model: Model) -> None:

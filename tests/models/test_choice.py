@@ -70,6 +70,25 @@ def test_other_pooling_changes_no_choice(name: str) -> None:
     assert style_layers(average_pooling(model)) == style_layers(model)
 
 
+@pytest.mark.parametrize(
+    ("name", "roles"),
+    [
+        ("yamnet", ("layer5.depthwise_relu", ("mel",))),
+        (
+            "random_sound",
+            ("width8.relu", ("levels", *(f"width{width}.relu" for width in (1, 2, 4, 8, 16, 32, 64)))),
+        ),
+        ("crepe_tiny", ("relu5", ("relu2", "relu3", "relu4", "relu5", "relu6"))),
+    ],
+)
+def test_a_network_that_hears_has_the_layers_of_its_entry_or_those_of_its_table(
+    name: str, roles: tuple[str, tuple[str, ...]]
+) -> None:
+    model = load(name, weights="random")
+    assert style_layers(model) == roles
+    assert [layer for layer in (roles[0], *roles[1]) if layer not in model.layers] == []
+
+
 def test_rectifiers_have_no_negative_values() -> None:
     model = load("resnet18", weights="random")
     _, style = style_layers(model)

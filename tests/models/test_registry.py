@@ -39,6 +39,11 @@ def attribute():
 def model():
     return from_module(bare(), SPEC, name="mine", labels=["a", "b", "c", "d"])
 
+def roles():
+    made = model()
+    made.ahead, made.roles = 2.0, ("0", ("0",))
+    return made
+
 instance = bare()
 
 def number():
@@ -206,6 +211,8 @@ def test_a_factory_may_return_a_model_or_be_a_module(factories: str) -> None:
     assert (model.name, model.labels, model.spec.size) == ("mine", ("a", "b", "c", "d"), (8, 8))
     given = InputSpec(channels=1, size=(8, 8), mean=(0.0,), std=(1.0,))
     assert load(f"{factories}:instance", spec=given).spec == given
+    told = load(f"{factories}:roles")
+    assert (told.ahead, told.roles) == (2.0, ("0", ("0",)))
 
 
 def test_a_network_of_the_users_own_takes_weights_from_a_file(factories: str, places: Path) -> None:

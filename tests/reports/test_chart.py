@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from phosphene.errors import UsageError
 from phosphene.reports import chart
-from phosphene.reports.axes import COLORS, FARTHEST, fit, number, room, scale
+from phosphene.reports.axes import COLORS, fit, room
 from phosphene.reports.chart import Line, Mark, bars, heat, lines, stacked
+from phosphene.reports.scale import FARTHEST, number, scale
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = '<b onclick="x()">&amp; "quoted" \x00\x1b\ud800 </style></svg>'

@@ -25,9 +25,12 @@ from phosphene.audio.measures import copying, natural_noise, signal_to_noise, sp
 from phosphene.audio.recording import Recording, Source, read
 from phosphene.audio.sound import Sound
 from phosphene.audio.synthesis import START, Piece, Synthesis
-from phosphene.audio.terms import ORIGINAL, chosen, content_term, layers_of
+from phosphene.audio.terms import ORIGINAL, content_term, layers_of
+from phosphene.display.notebook import heard, row
 from phosphene.files import safe_name
-from phosphene.models import Model, load
+from phosphene.media import kept
+from phosphene.media.loudness import USUAL
+from phosphene.models import Model, load, style_layers
 from phosphene.models.random_sound import NAME
 from phosphene.recipe import RunConfig, to_json
 
@@ -48,7 +51,7 @@ class SoundReconstructing(Synthesis):
         resume: bool = False,
         metadata: bool = True,
     ) -> None:
-        self.layers = layers_of(config.layers, chosen(model)[1], model)
+        self.layers = layers_of(config.layers, style_layers(model)[1], model)
         start = natural_noise((model.audio_spec.channels, original.samples), config.seed, START)
         pieces = [
             Piece(
@@ -90,7 +93,7 @@ class SoundReconstructing(Synthesis):
 
 @dataclass(frozen=True)
 class SoundReconstructions:
-    """Sounds of one recording, shallow to deep. layers: what each was made from. Iterates and indexes itself."""
+    """Sounds of one recording, shallow to deep. layers: what each was made from. Iterates, indexes and shows itself."""
 
     original: Recording
     layers: tuple[str, ...]
@@ -104,6 +107,16 @@ class SoundReconstructions:
 
     def __getitem__(self, index: int) -> Sound:
         return self.sounds[index]
+
+    def _repr_html_(self) -> str:
+        return row(self._shown(), 1 + len(self.sounds) if self.sounds else 0)
+
+    def _shown(self) -> Iterator[str]:
+        """The recording, as loud as a sound is where nobody says, and the sounds."""
+        for sound in self.sounds[:1]:
+            original = kept(self.original.heard, sound.rate, USUAL)
+            yield heard(original, sound.rate, self.original.name, [f"recording: {self.original.name}"])
+        yield from (sound._repr_html_() for sound in self.sounds)
 
 
 def sound_reconstruct(
@@ -123,7 +136,7 @@ def sound_reconstruct(
     the sounds that are done. Raises UsageError for what cannot be meant, MediaError for a file that is no sound.
     """
     network = model or load(NAME)
-    config = SoundReconstructConfig(steps, seed, None if layers is None else ",".join(layers))
+    config = SoundReconstructConfig(steps=steps, seed=seed, layers=None if layers is None else ",".join(layers))
     work = SoundReconstructing(
         network,
         read(recording, ORIGINAL, network),

@@ -18,9 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from phosphene.display.notebook import heard
 from phosphene.engine.checkpoint import Checkpoint
 from phosphene.errors import PhospheneError, RecipeError, UsageError
 from phosphene.media import samples_sha256
+from phosphene.media.loudness import loud
 from phosphene.media.wav import from_levels, read_wav
 from phosphene.metadata import parse_untrusted_json, read_recipe_text, write_sound
 
@@ -65,6 +67,28 @@ class Sound:
         """The loss as a share of white noise's."""
         return self.loss / self._weighted(self.noise)
 
+    def told(self) -> list[str]:
+        """What was measured, in words."""
+        if self.status == "degenerate":
+            return []
+        measured, lines = self.measured, [f"loss {self.loss:.3g}, {100 * self.share:.2g}% of white noise's"]
+        if measured.get("held_out") is not None:
+            share = measured["held_out"]["share_of_white_noise"]
+            lines.append(f"held out: {100 * share:.2g}% of white noise's distance")
+        if "copying_of_noise" in measured:
+            lines.append(f"copying {measured['copying']:.2f} (noise {measured['copying_of_noise']:.2f})")
+        if "spectral_distance" in measured:
+            exact = measured["signal_to_noise"] is None
+            near = "exact" if exact else f"signal to noise {measured['signal_to_noise']:.1f} dB"
+            lines.append(f"{near}, spectra {measured['spectral_distance']:.1f} dB apart")
+        return lines
+
+    def caption(self) -> tuple[str, ...]:
+        """Lines under the sound: what was measured, and how loud it is."""
+        level = loud(self.loudness, self.peak) + (", a loop" if self.seamless else "")
+        lines = [self.name, *self.told(), level]
+        return tuple(lines if self.status == "ok" else [*lines, f"{self.status}: {self.reason}"])
+
     def save(self, path: str | Path, *, metadata: bool = True) -> Sound:
         """Write a 16-bit WAV with the recipe in its INFO and NAME.json beside it; returns the sound with its path."""
         file = Path(path)
@@ -73,6 +97,9 @@ class Sound:
         described = f"{self.name} with {self.recipe['model']['name']} by phosphene"
         write_sound(file, self.sound, self.rate, self.recipe if metadata else None, description=described)
         return replace(self, path=file)
+
+    def _repr_html_(self) -> str:
+        return heard(self.sound, self.rate, self.name, self.caption())
 
     def _weighted(self, losses: Mapping[str, float]) -> float:
         return float(sum(self.recipe["target"][name]["weight"] * loss for name, loss in losses.items()))

@@ -20,9 +20,9 @@ from phosphene.audio.measures import held_out, spectral_distance
 from phosphene.audio.recording import Recording, Source, read
 from phosphene.audio.sound import Sound
 from phosphene.audio.synthesis import Piece, Synthesis
-from phosphene.audio.terms import CONTENT, STYLE, chosen, content_term, layers_of, style_term
+from phosphene.audio.terms import CONTENT, STYLE, content_term, layers_of, style_term
 from phosphene.audio.texture import like
-from phosphene.models import Model, load
+from phosphene.models import Model, load, style_layers
 from phosphene.models.random_sound import NAME
 from phosphene.recipe import RunConfig, to_json
 
@@ -45,9 +45,9 @@ class SoundStyling(Synthesis):
         resume: bool = False,
         metadata: bool = True,
     ) -> None:
-        own_content, own_style = chosen(model)
+        own_content, own_style = style_layers(model)
         contents, styles = (
-            layers_of(config.content_layers, own_content, model),
+            layers_of(config.content_layers, [own_content], model),
             layers_of(config.style_layers, own_style, model),
         )
         terms = {}
@@ -110,7 +110,17 @@ def sound_style_transfer(
     """
     network = model or load(NAME)
     named = [None if layers is None else ",".join(layers) for layers in (content_layers, style_layers)]
-    config = SoundStyleConfig(content_weight, style_weight, steps, seed, start, statistic, named[0], named[1], seamless)
+    config = SoundStyleConfig(
+        content_weight=content_weight,
+        style_weight=style_weight,
+        steps=steps,
+        seed=seed,
+        start=start,
+        statistic=statistic,
+        content_layers=named[0],
+        style_layers=named[1],
+        seamless=seamless,
+    )
     recordings = (read(content, CONTENT, network), read(style, STYLE, network))
     work = SoundStyling(network, *recordings, config, run or RunConfig())
     for _ in work:

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from phosphene.audio.config import Settings
+from phosphene.audio.config import MakingConfig
 from phosphene.audio.loop import Around, Inside, Wrap, inside, surround
 from phosphene.audio.measures import white_noise
 from phosphene.audio.recording import Recording, at_level, check_length
@@ -109,7 +109,7 @@ class Synthesis:
         kind: str,
         pieces: Sequence[Piece],
         recordings: Mapping[str, Recording],
-        config: Settings,
+        config: MakingConfig,
         run: RunConfig,
         *,
         folder: Path | None,

@@ -1,13 +1,9 @@
-"""What of a recording stands for its content and what for its style, in a network that hears.
+"""The terms of a sound's loss: relative distances from a recording, of the statistics of some layers or of features.
 
-    random_sound  style: the log spectrum and the random filters of every width;  content: those of 8 frames
-    yamnet        style: its mel spectrum;  content: as any other
-    any other     as for pictures (`models/choice.py`): one layer of each of the first strides
+    style    mean over layers of |G - A|^2 / |A|^2      wherever in the recording it is
+    content  mean over layers of |F - P|^2 / |P|^2      position by position
 
-A pitch is not a shift: where a network's layers have frequencies as positions (YAMNet) a statistic over positions lets
-a sound move up and down, and the layers before them, whose channels are frequencies, hold it in place. YAMNet's own
-layers also keep the optimizer from it: with them the loss of a robin's texture stays at half of white noise's, and what
-`mel` alone finds has 6% of that same loss.
+Which layers, where nobody names any, is the network's own matter (`models/choice.py`).
 """
 
 from __future__ import annotations
@@ -16,24 +12,10 @@ from collections.abc import Sequence
 
 from phosphene.audio.synthesis import Term
 from phosphene.errors import UsageError
-from phosphene.models import Model, style_layers
-from phosphene.models.random_sound import NAMES as RANDOM_SOUNDS
-from phosphene.models.random_sound import WIDTHS
-from phosphene.models.yamnet import NAME as YAMNET
+from phosphene.models import Model
 from phosphene.objectives import Content, Gram, Moments, Objective, Sum
 
-LEVELS = "levels"  # the log spectrum of `random_sound`
-MEL = "mel"  # the mel spectrum of YAMNet
-KEPT = "width8.relu"  # its content: 90 ms, which keeps syllables and lets pitches go
 CONTENT, STYLE, ORIGINAL = "content", "style", "original"  # what statistics call the recordings
-
-
-def chosen(model: Model) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(content layers, style layers) of a network that hears, where nobody names any."""
-    if model.name in RANDOM_SOUNDS:
-        return (KEPT,), (LEVELS, *(f"width{width}.relu" for width in WIDTHS))
-    content, style = style_layers(model)
-    return (content,), (MEL,) if model.name == YAMNET else style
 
 
 def layers_of(text: str | None, own: Sequence[str], model: Model) -> tuple[str, ...]:

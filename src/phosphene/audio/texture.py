@@ -20,8 +20,8 @@ from phosphene.audio.measures import copying, held_out, white_noise, with_spectr
 from phosphene.audio.recording import Recording, Source, read
 from phosphene.audio.sound import Sound
 from phosphene.audio.synthesis import START, Piece, Synthesis
-from phosphene.audio.terms import STYLE, chosen, layers_of, style_term
-from phosphene.models import Model, load
+from phosphene.audio.terms import STYLE, layers_of, style_term
+from phosphene.models import Model, load, style_layers
 from phosphene.models.random_sound import NAME
 from phosphene.recipe import RunConfig, to_json
 
@@ -43,7 +43,7 @@ class SoundTexturing(Synthesis):
         resume: bool = False,
         metadata: bool = True,
     ) -> None:
-        layers = layers_of(config.style_layers, chosen(model)[1], model)
+        layers = layers_of(config.style_layers, style_layers(model)[1], model)
         rate = model.audio_spec.rate
         samples = recording.samples if config.seconds is None else round(config.seconds * rate)
         method = {**to_json(config), "seconds": samples / rate, "style_layers": ",".join(layers)}
@@ -106,8 +106,15 @@ def sound_texture(
     Raises UsageError for what cannot be meant, MediaError for a file that is no sound.
     """
     network = model or load(NAME)
-    named = None if layers is None else ",".join(layers)
-    config = SoundTextureConfig(seconds, steps, seed, start, statistic, named, seamless)
+    config = SoundTextureConfig(
+        seconds=seconds,
+        steps=steps,
+        seed=seed,
+        start=start,
+        statistic=statistic,
+        style_layers=None if layers is None else ",".join(layers),
+        seamless=seamless,
+    )
     work = SoundTexturing(network, read(recording, STYLE, network), config, run or RunConfig())
     for _ in work:
         pass

@@ -7,11 +7,11 @@ from pathlib import Path
 from torch import Tensor
 
 from phosphene.cards.sight import SHOWN, fitted
+from phosphene.display.spectrogram import sound_picture
 from phosphene.files import atomic_write
 from phosphene.media import encode_picture, png_bytes, to_levels, wav_bytes
 from phosphene.reports import Figure
 from phosphene.reports.embed import embedded
-from phosphene.reports.sound import sound_picture
 
 
 class Album:

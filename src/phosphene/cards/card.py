@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import html
 from dataclasses import asdict, dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +13,7 @@ from phosphene.cards.probe import Probe, finite
 from phosphene.cards.relations import Relations
 from phosphene.cards.subject import Unit
 from phosphene.contact import contact_sheet
+from phosphene.display.notebook import embedded, figure
 from phosphene.examples.example import Example
 from phosphene.examples.index import UnitStatistics
 from phosphene.examples.sheet import ROWS, described, told
@@ -134,11 +132,8 @@ class Card:
         return write_card(self, folder)
 
     def _repr_html_(self) -> str:
-        buffer = BytesIO()
-        self.sheet().save(buffer, "PNG")
-        image = base64.b64encode(buffer.getvalue()).decode()
-        text = html.escape(f"{self.subject.eye.model.name} {self.name}. {self.probe.sentence}")
-        return f'<p>{text}</p><img style="max-width:100%" src="data:image/png;base64,{image}" alt="{text}">'
+        text = f"{self.subject.eye.model.name} {self.name}. {self.probe.sentence}"
+        return figure(embedded(self.sheet(), text), [text])
 
 
 def faithful(study: Trust) -> dict[str, Any]:

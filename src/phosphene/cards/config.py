@@ -1,4 +1,4 @@
-"""The settings of probes and cards. As in `recipe.py`, flags and Python defaults are made from these."""
+"""The settings of probes and cards. As in `recipe`, flags and Python defaults are made from these."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from phosphene.errors import UsageError
 from phosphene.examples.config import MAX_EXAMPLES
+from phosphene.recipe import Settings, check_least
 
 MOST_ABREAST = 6  # examples in a row of the page
 
 
 @dataclass(frozen=True)
-class ProbeConfig:
+class ProbeConfig(Settings):
     """Which examples are probed, and how much of the activation a patch must keep."""
 
     probed: int = 6
@@ -22,16 +23,16 @@ class ProbeConfig:
     """Look at so many pictures of the data only, evenly spread; for use without --index."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check_least(self, limit=1)
         if not 1 <= self.probed <= MAX_EXAMPLES:
             raise UsageError(f"probed is 1 to {MAX_EXAMPLES} examples, got {self.probed}")
         if not 0 < self.keep < 1:
             raise UsageError(f"keep is a share between 0 and 1, got {self.keep}")
-        if self.limit is not None and self.limit < 1:
-            raise UsageError(f"limit must be at least 1 picture, got {self.limit}")
 
 
 @dataclass(frozen=True)
-class CardConfig:
+class CardConfig(Settings):
     """What a card shows of a unit."""
 
     examples: int = 6
@@ -48,8 +49,7 @@ class CardConfig:
     """Units of a book whose pictures are optimized in the same batches."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check_least(self, diverse=1, steps=0, similar=1, abreast=1)
         if not 1 <= self.examples <= MOST_ABREAST:
             raise UsageError(f"examples is 1 to {MOST_ABREAST} in a row, got {self.examples}")
-        for name, least in (("diverse", 1), ("steps", 0), ("similar", 1), ("abreast", 1)):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} must be at least {least}, got {getattr(self, name)}")

@@ -10,12 +10,9 @@ a unit (Olah et al. 2017); what survives a change was not needed, whatever all e
 
 from __future__ import annotations
 
-import base64
-import html
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,6 +30,7 @@ from phosphene.cards.sound_changes import FADE, SHORTEST, SOUND_CHANGES, Band, S
 from phosphene.cards.subject import Unit, units
 from phosphene.cards.words import percent, sentence, verdict
 from phosphene.contact import contact_sheet
+from phosphene.display.notebook import embedded, figure, heard
 from phosphene.errors import UsageError
 from phosphene.examples.example import Example
 from phosphene.examples.index import Index
@@ -147,16 +145,12 @@ class Probe:
         return write_probe(self, folder)
 
     def _repr_html_(self) -> str:
-        text = html.escape(f"{self.subject.eye.model.name} {self.subject.target}. {self.sentence}")
+        text, one = f"{self.subject.eye.model.name} {self.subject.target}. {self.sentence}", self.examples[0]
         if self.subject.rate:
-            return f"<p>{text}</p>"
-        one = self.examples[0]
+            return heard(one.pixels[:, 0], self.subject.rate, one.example.key, [text])
         labels = [("as it is", "100%"), *((name, share(one.kept[name])) for name in one.kept)]
         sheet = contact_sheet([one.pixels, *one.changed.values()], labels, columns=5)
-        buffer = BytesIO()
-        sheet.save(buffer, "PNG")
-        image = base64.b64encode(buffer.getvalue()).decode()
-        return f'<p>{text}</p><img style="max-width:100%" src="data:image/png;base64,{image}" alt="{text}">'
+        return figure(embedded(sheet, text), [text])
 
 
 def share(value: float) -> str:

@@ -14,9 +14,9 @@ from PIL import Image
 
 from phosphene.cards.card import Card
 from phosphene.contact import contact_sheet
+from phosphene.display.spectrogram import sound_picture
 from phosphene.examples.sheet import ROWS, told
 from phosphene.media import to_tensor
-from phosphene.reports.sound import sound_picture
 
 ABREAST = 4  # examples in a row of the sheet
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from phosphene.cards.card import Card
 from phosphene.cards.sight import fitted
+from phosphene.display.spectrogram import spectrogram
 from phosphene.media import encode_picture, to_tensor
-from phosphene.reports.sound import spectrogram
 
 THUMB = 96  # pixels of a picture's side; shown at half of it
 THUMBS = 3  # examples of each unit

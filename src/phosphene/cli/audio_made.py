@@ -3,55 +3,64 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from phosphene.audio.recording import Recording, read
 from phosphene.audio.sound import Sound
 from phosphene.audio.synthesis import Made, Synthesis
 from phosphene.cli.console import Bar, Screen, relative
-from phosphene.cli.options import Network
+from phosphene.cli.options import Flat, Json, Network, NetworkFlags, Quiet
+from phosphene.cli.reconstruct import Device
 from phosphene.cli.render import INTERRUPTED, stopping
 from phosphene.errors import EXIT_FAILED
 from phosphene.models import Model
 from phosphene.models.random_sound import NAME
 from phosphene.recipe import RunConfig
-from phosphene.reports.made_sound import told, write_made
-
-Ear = Annotated[
-    str | None,
-    Parameter(
-        group="Network", help="Name of a network that hears; random_sound, which was never trained, if left out."
-    ),
-]
-CheckpointEvery = Annotated[
-    int, Parameter(group="Machine", help="Steps between checkpoints for --resume; 0 writes none.")
-]
-Resume = Annotated[
-    bool,
-    Parameter(negative="", group="Output", help="Go on with sounds that were interrupted, and keep finished ones."),
-]
-Metadata = Annotated[bool, Parameter(group="Output", help="Write the recipe into the sounds and beside them.")]
-CHECKPOINT_EVERY = RunConfig.checkpoint_every
+from phosphene.reports.made_sound import write_made
 
 
-def open_ear(name: str | None, opened: Network) -> Model:
-    """The network that is asked."""
-    return opened.open(name or NAME)
+@dataclass(frozen=True)
+class Making:
+    """How a sound is made from recordings, whatever sound it is: the flags of all three commands."""
+
+    model: Annotated[str | None, Parameter(group="Network")] = None
+    """Name of a network that hears; random_sound, which was never trained, if left out."""
+    opened: NetworkFlags = Network()
+    device: Device = RunConfig.device
+    checkpoint_every: Annotated[int, Parameter(group="Machine")] = RunConfig.checkpoint_every
+    """Steps between checkpoints for --resume; 0 writes none."""
+    resume: Annotated[bool, Parameter(negative="", group="Output")] = False
+    """Go on with sounds that were interrupted, and keep finished ones."""
+    metadata: Annotated[bool, Parameter(group="Output")] = True
+    """Write the recipe into the sounds and beside them."""
+    as_json: Json = False
+    quiet: Quiet = False
+
+    def open(self) -> Model:
+        """The network that is asked."""
+        return self.opened.open(self.model or NAME)
+
+    @property
+    def run(self) -> RunConfig:
+        """How the work is carried out."""
+        return RunConfig(self.device, checkpoint_every=self.checkpoint_every)
+
+    def carry_out(self, work: Synthesis, out: Path, title: str) -> int:
+        """Carry out a synthesis and show it, write the page; the exit code."""
+        screen = Screen(quiet=self.quiet, as_json=self.as_json)
+        if self.model is None:
+            screen.say(f"{NAME}, an ear of random filters; another with --model NAME (yamnet, crepe_tiny)")
+        return finish(work, show(work, screen), out, title, screen)
 
 
-def listened(file: Path, role: str, network: Model) -> Recording:
-    """The recording in a file, as a network hears it."""
-    return read(file, role, network)
+MakingFlags = Annotated[Making, Flat]
 
 
-def show(work: Synthesis, screen: Screen, *, unnamed: bool = False) -> bool:
-    """Carry out a synthesis and show it; True when Ctrl-C ended it early. unnamed: nobody named the network, so that
-    it is said."""
-    if unnamed:
-        screen.say(f"{NAME}, an ear of random filters; another with --model NAME (yamnet, crepe_tiny)")
+def show(work: Synthesis, screen: Screen) -> bool:
+    """Carry out a synthesis and show it; True when Ctrl-C ended it early."""
     for note in work.notes:
         screen.say(note)
     with Bar(screen) as bar, stopping(work) as stopped:
@@ -89,7 +98,7 @@ def finish(work: Synthesis, stopped: bool, out: Path, title: str, screen: Screen
 
 def said(sound: Sound) -> list[str]:
     """One sound in words."""
-    return told(sound) if sound.status == "ok" else [*told(sound), f"{sound.status}: {sound.reason}"]
+    return sound.told() if sound.status == "ok" else [*sound.told(), f"{sound.status}: {sound.reason}"]
 
 
 def entry(sound: Sound) -> dict[str, Any]:

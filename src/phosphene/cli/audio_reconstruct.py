@@ -9,21 +9,8 @@ from cyclopts import Parameter
 
 from phosphene.audio.config import SoundReconstructConfig
 from phosphene.audio.reconstruct import SoundReconstructing
-from phosphene.cli.audio_made import (
-    CHECKPOINT_EVERY,
-    CheckpointEvery,
-    Ear,
-    Metadata,
-    Resume,
-    finish,
-    listened,
-    open_ear,
-    show,
-)
-from phosphene.cli.console import Screen
-from phosphene.cli.options import Json, Network, NetworkFlags, Quiet
-from phosphene.cli.reconstruct import Device
-from phosphene.recipe import RunConfig
+from phosphene.audio.recording import read
+from phosphene.cli.audio_made import Making, MakingFlags
 
 ReconstructFlags = Annotated[SoundReconstructConfig, Parameter(name="*"), Parameter(group="Sound")]
 DEFAULTS = SoundReconstructConfig()
@@ -33,16 +20,9 @@ def reconstruct(
     recording: Path,
     /,
     *,
-    model: Ear = None,
     config: ReconstructFlags = DEFAULTS,
-    opened: NetworkFlags = Network(),
-    device: Device = RunConfig.device,
-    checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     out: Annotated[Path, Parameter(group="Output")] = Path("out/audio-reconstruct"),
-    resume: Resume = False,
-    metadata: Metadata = True,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    making: MakingFlags = Making(),
 ) -> int:
     """Reconstruct a recording from noise by what each layer keeps of it, shallow to deep.
 
@@ -55,15 +35,14 @@ def reconstruct(
     out
         Folder for LAYER.wav, recipes and pictures, the recording as it was heard, and index.html with players.
     """
-    screen = Screen(quiet=quiet, as_json=as_json)
-    network = open_ear(model, opened)
+    network = making.open()
     work = SoundReconstructing(
         network,
-        listened(recording, "original", network),
+        read(recording, "original", network),
         config,
-        RunConfig(device, checkpoint_every=checkpoint_every),
+        making.run,
         folder=out,
-        resume=resume,
-        metadata=metadata,
+        resume=making.resume,
+        metadata=making.metadata,
     )
-    return finish(work, show(work, screen, unnamed=model is None), out, f"What {network.name} keeps of a sound", screen)
+    return making.carry_out(work, out, f"What {network.name} keeps of a sound")

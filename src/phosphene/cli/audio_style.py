@@ -8,22 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from phosphene.audio.config import SoundStyleConfig
+from phosphene.audio.recording import read
 from phosphene.audio.style import SoundStyling
-from phosphene.cli.audio_made import (
-    CHECKPOINT_EVERY,
-    CheckpointEvery,
-    Ear,
-    Metadata,
-    Resume,
-    finish,
-    listened,
-    open_ear,
-    show,
-)
-from phosphene.cli.console import Screen
-from phosphene.cli.options import Json, Network, NetworkFlags, Quiet
-from phosphene.cli.reconstruct import Device
-from phosphene.recipe import RunConfig
+from phosphene.cli.audio_made import Making, MakingFlags
 
 StyleFlags = Annotated[SoundStyleConfig, Parameter(name="*"), Parameter(group="Sound")]
 DEFAULTS = SoundStyleConfig()
@@ -34,16 +21,9 @@ def style(
     style_: Annotated[Path, Parameter(name="STYLE")],
     /,
     *,
-    model: Ear = None,
     config: StyleFlags = DEFAULTS,
-    opened: NetworkFlags = Network(),
-    device: Device = RunConfig.device,
-    checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     out: Annotated[Path, Parameter(group="Output")] = Path("out/audio-style"),
-    resume: Resume = False,
-    metadata: Metadata = True,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    making: MakingFlags = Making(),
 ) -> int:
     """Style transfer of sounds: what happens when of one recording, what it sounds like of another.
 
@@ -59,16 +39,15 @@ def style(
     out
         Folder for style.wav, its recipe and picture, the recordings as they were heard, and index.html with players.
     """
-    screen = Screen(quiet=quiet, as_json=as_json)
-    network = open_ear(model, opened)
+    network = making.open()
     work = SoundStyling(
         network,
-        listened(content, "content", network),
-        listened(style_, "style", network),
+        read(content, "content", network),
+        read(style_, "style", network),
         config,
-        RunConfig(device, checkpoint_every=checkpoint_every),
+        making.run,
         folder=out,
-        resume=resume,
-        metadata=metadata,
+        resume=making.resume,
+        metadata=making.metadata,
     )
-    return finish(work, show(work, screen, unnamed=model is None), out, "A sound in the style of another", screen)
+    return making.carry_out(work, out, "A sound in the style of another")

@@ -8,22 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from phosphene.audio.config import SoundTextureConfig
+from phosphene.audio.recording import read
 from phosphene.audio.texture import SoundTexturing
-from phosphene.cli.audio_made import (
-    CHECKPOINT_EVERY,
-    CheckpointEvery,
-    Ear,
-    Metadata,
-    Resume,
-    finish,
-    listened,
-    open_ear,
-    show,
-)
-from phosphene.cli.console import Screen
-from phosphene.cli.options import Json, Network, NetworkFlags, Quiet
-from phosphene.cli.reconstruct import Device
-from phosphene.recipe import RunConfig
+from phosphene.cli.audio_made import Making, MakingFlags
 
 TextureFlags = Annotated[SoundTextureConfig, Parameter(name="*"), Parameter(group="Sound")]
 DEFAULTS = SoundTextureConfig()
@@ -33,16 +20,9 @@ def texture(
     recording: Path,
     /,
     *,
-    model: Ear = None,
     config: TextureFlags = DEFAULTS,
-    opened: NetworkFlags = Network(),
-    device: Device = RunConfig.device,
-    checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     out: Annotated[Path, Parameter(group="Output")] = Path("out/audio-texture"),
-    resume: Resume = False,
-    metadata: Metadata = True,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    making: MakingFlags = Making(),
 ) -> int:
     """Synthesize a sound of the same texture as a recording, of any length, from noise.
 
@@ -56,15 +36,14 @@ def texture(
     out
         Folder for texture.wav, its recipe and picture, the recording as it was heard, and index.html with players.
     """
-    screen = Screen(quiet=quiet, as_json=as_json)
-    network = open_ear(model, opened)
+    network = making.open()
     work = SoundTexturing(
         network,
-        listened(recording, "style", network),
+        read(recording, "style", network),
         config,
-        RunConfig(device, checkpoint_every=checkpoint_every),
+        making.run,
         folder=out,
-        resume=resume,
-        metadata=metadata,
+        resume=making.resume,
+        metadata=making.metadata,
     )
-    return finish(work, show(work, screen, unnamed=model is None), out, "A texture of sound", screen)
+    return making.carry_out(work, out, "A texture of sound")

@@ -37,6 +37,7 @@ from phosphene.cli import (
     tradeoff,
 )
 from phosphene.cli.allocator import keep_freed_memory
+from phosphene.cli.options import refuse_fractions
 from phosphene.errors import EXIT_FAILED, EXIT_USAGE, PhospheneError
 from phosphene.files import reason
 from phosphene.version import version
@@ -89,6 +90,7 @@ def build() -> App:
         version_flags=["--version"],
         suppress_keyboard_interrupt=False,
         default_parameter=Parameter(negative_iterable=()),  # a list cannot be emptied: no --empty-betas
+        config=refuse_fractions,
     )
     for command in COMMANDS:
         app.command(command)

@@ -1,6 +1,6 @@
 """Options that several commands share, and how text becomes their values.
 
-Flags are made from the config dataclasses of `recipe.py`: a default and its help are written there, once.
+Flags are made from the config dataclasses of `recipe`: a default and its help are written there, once.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import App, ArgumentCollection, Parameter
 
 from phosphene.errors import UsageError
+from phosphene.jsondata import alternatives, words
 from phosphene.models import InputSpec, Model, is_known, load
 from phosphene.models.weights import RANDOM
 from phosphene.recipe import OptimizerConfig, RunConfig, SignalConfig, TransformConfig
@@ -67,6 +68,22 @@ class Network:
 NetworkFlags = Annotated[Network, Flat, Parameter(group="Network")]
 
 
+def refuse_fractions(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Raise UsageError for a fraction where an option takes whole numbers: the parser would round it in silence."""
+    for argument in arguments:
+        kinds = alternatives(argument.hint)
+        for text in (token.value for token in argument.tokens if int in kinds and float not in kinds):
+            if _is_fraction(text):
+                raise UsageError(f"{argument.name} must be {words(argument.hint)}, got {text!r}")
+
+
+def _is_fraction(text: str) -> bool:
+    try:
+        return not float(text).is_integer()  # nor are "nan" and "inf"
+    except ValueError:
+        return False  # no number at all: the parser says so
+
+
 def machine_words(run: RunConfig) -> list[str]:
     """The flags that say where, and in which arithmetic; none where phosphene may choose."""
     given = (("device", run.device), ("precision", run.precision))
@@ -79,7 +96,7 @@ def pixels(text: str | None, option: str = "--size") -> int | tuple[int, int] | 
         return None
     match = re.fullmatch(r"(\d+)(?:[xX×](\d+))?", text.strip())
     if match is None:
-        raise UsageError(f"{option} is a number of pixels or HEIGHTxWIDTH, got {text!r}")
+        raise UsageError(f"{option} is a whole number of pixels or HEIGHTxWIDTH, got {text!r}")
     return int(match[1]) if match[2] is None else (int(match[1]), int(match[2]))
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from phosphene.deepdream.config import DreamConfig
 from phosphene.deepdream.dreaming import Dreaming, Frame, Status
+from phosphene.display.notebook import embedded, figure, png
 from phosphene.engine.environment import environment
 from phosphene.errors import UsageError
 from phosphene.files import atomic_write
@@ -88,7 +89,12 @@ class Dream:
         )
 
     def _repr_png_(self) -> bytes:
-        return png_bytes(self.pixels)
+        return png(self.image())
+
+    def _repr_html_(self) -> str:
+        line = f"{self.target}: {self.before:.4g} in the picture, {self.after:.4g} in the dream"
+        lines = [line] if self.status == "ok" else [line, f"{self.status}: {self.reason}"]
+        return figure(embedded(self.image(), f"a dream of {self.target}"), lines)
 
 
 def dream(

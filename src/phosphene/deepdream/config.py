@@ -1,4 +1,4 @@
-"""The settings of a dream. As in `recipe.py`, flags, Python defaults and the recipe are made from these fields."""
+"""The settings of a dream. As in `recipe`, flags, Python defaults and the recipe are made from these fields."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from phosphene.errors import UsageError
+from phosphene.recipe import Settings, check_least, check_positive
 
 
 @dataclass(frozen=True)
-class DreamConfig:
+class DreamConfig(Settings):
     """DeepDream: what `dream` does besides its picture."""
 
     layers: str | None = None
@@ -32,15 +33,8 @@ class DreamConfig:
     """Seed of a start from noise and of the jitter."""
 
     def __post_init__(self) -> None:
-        for name, least in (("octaves", 1), ("steps", 1), ("size", 2)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError(f"{name} must be at least {least}, got {value}")
-        if not 1 < self.ratio < float("inf"):
+        super().__post_init__()
+        check_least(self, octaves=1, steps=1, size=2, jitter=0)
+        check_positive(self, "lr")
+        if self.ratio <= 1:
             raise UsageError(f"ratio must be above 1, got {self.ratio}")
-        if not 0 < self.lr < float("inf"):
-            raise UsageError(f"lr must be positive, got {self.lr}")
-        if not 0 <= self.jitter < float("inf"):
-            raise UsageError(f"jitter must be 0 or more, got {self.jitter}")
-        if self.signal not in ("fourier", "pixels"):
-            raise UsageError(f"no signal {self.signal!r}; choose fourier or pixels")

@@ -1,4 +1,4 @@
-"""The settings of a scan. As in `recipe.py`, flags, Python defaults and the index's header are made from these."""
+"""The settings of a scan. As in `recipe`, flags, Python defaults and the index's header are made from these."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass
 
 from phosphene.errors import UsageError
+from phosphene.recipe import Settings, check_least, check_positive
 
 MAX_EXAMPLES = 1000
 MAX_SECONDS = 60.0  # of a piece of a recording
 
 
 @dataclass(frozen=True)
-class ScanConfig:
+class ScanConfig(Settings):
     """What a scan keeps of a data set, and how it goes through it."""
 
     top: int = 16
@@ -37,16 +38,11 @@ class ScanConfig:
     """Seconds between checkpoints in --out; 0 writes none."""
 
     def __post_init__(self) -> None:
-        for name, least in (("top", 1), ("sample", 1), ("batch", 1), ("limit", 1), ("workers", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError(f"{name} must be at least {least}, got {value}")
+        super().__post_init__()
+        check_least(self, top=1, sample=1, batch=1, limit=1, workers=1, checkpoint_every=0)
         if max(self.top, self.sample) > MAX_EXAMPLES:
             raise UsageError(f"top and sample may be {MAX_EXAMPLES} at most, got {max(self.top, self.sample)}")
-        if not self.checkpoint_every >= 0:
-            raise UsageError(f"checkpoint_every must not be negative, got {self.checkpoint_every}")
-        if self.seconds is not None and not 0 < self.seconds <= MAX_SECONDS:
-            raise UsageError(f"seconds must be above 0 and up to {MAX_SECONDS:g}, got {self.seconds:g}")
+        check_positive(self, "seconds", most=MAX_SECONDS)
         self.part(1)
 
     def part(self, size: int) -> tuple[int, int]:

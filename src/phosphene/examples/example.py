@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import Any, overload
 
 from torch import Tensor
 
+from phosphene.display.notebook import embedded, figure, player, row
 from phosphene.errors import MediaError
-from phosphene.media import to_levels, wav_bytes
 
 THUMB = 128  # pixels of a picture's longer side in a notebook
 PLAYER = 300  # pixels of a player's width there
@@ -61,9 +59,9 @@ class Examples(Sequence[Example]):
         from phosphene.examples.data import places
 
         numbers = places(self.data, [one.key for one in self.examples]) if self.data is not None else {}
-        cells = "".join(_figure(one, self._shown(numbers.get(one.key), one.key)) for one in self.examples)
+        cells = (_figure(one, self._shown(numbers.get(one.key), one.key)) for one in self.examples)
         head = html.escape(f"{self.layer}:{self.unit}, {self.what}")
-        return f'<p>{head}</p><div style="display:flex;flex-wrap:wrap;gap:8px">{cells}</div>'
+        return f"<p>{head}</p>{row(cells, len(self.examples))}"
 
     def _shown(self, number: int | None, key: str) -> str:
         """A picture, or a player of a sound; "" where the data does not hold it."""
@@ -73,21 +71,12 @@ class Examples(Sequence[Example]):
             example = self.data.load(number)
         except MediaError:  # it was there when the scan was made
             return ""
-        name = html.escape(key)
         if isinstance(example, Tensor):
-            wave = base64.b64encode(wav_bytes(to_levels(example.numpy()), self.rate)).decode()
-            return f'<audio controls preload="none" src="data:audio/wav;base64,{wave}" aria-label="{name}"></audio>'
-        example.thumbnail((THUMB, THUMB))
-        buffer = BytesIO()
-        example.save(buffer, "PNG")
-        return f'<img src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}" alt="{name}">'
+            return player(example, self.rate, key)
+        return embedded(example, key, largest=THUMB)
 
 
 def _figure(one: Example, shown: str) -> str:
     place = "" if one.position is None else f" at {one.position[0]},{one.position[1]}"
     place = place if one.seconds is None else f" at {one.seconds:.2f} s"
-    caption = f"{one.score:.4g}{place}<br>{html.escape(one.key)}"
-    return (
-        f'<figure style="margin:0;max-width:{PLAYER if "<audio" in shown else THUMB}px;overflow-wrap:anywhere">{shown}'
-        f'<figcaption style="font:12px sans-serif">{caption}</figcaption></figure>'
-    )
+    return figure(shown, [f"{one.score:.4g}{place}", one.key], width=PLAYER if "<audio" in shown else THUMB)

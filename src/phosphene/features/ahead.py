@@ -22,12 +22,13 @@ from phosphene.errors import UsageError
 from phosphene.features.plan import named
 from phosphene.models import Model
 from phosphene.objectives import OUTPUT, Classes, Constant, Logit, Margin, Objective, Scale, Sum, parse
+from phosphene.recipe import Settings, check_least
 
 SUGGESTED = 3.0  # weight that is proposed where a class came behind another: it was enough for YAMNet's
 
 
 @dataclass(frozen=True)
-class AheadConfig:
+class AheadConfig(Settings):
     """Clips of a class that are ahead of other classes: a term is added to the target, which holds it from then on."""
 
     ahead: float | None = None
@@ -35,8 +36,8 @@ class AheadConfig:
     left out: 3 for yamnet, whose classes overlap, and 0 for the rest."""
 
     def __post_init__(self) -> None:
-        if self.ahead is not None and not 0 <= self.ahead < math.inf:
-            raise UsageError(f"ahead must be 0 or more, got {self.ahead}")
+        super().__post_init__()
+        check_least(self, ahead=0)
 
 
 @dataclass(frozen=True)

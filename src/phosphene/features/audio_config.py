@@ -1,19 +1,19 @@
-"""The settings of sounds. As in `recipe.py`, flags, Python defaults and the recipe are made from these fields."""
+"""The settings of sounds. As in `recipe`, flags, Python defaults and the recipe are made from these fields."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from phosphene.errors import UsageError
-from phosphene.media.loudness import LOUDEST, USUAL
+from phosphene.media.loudness import USUAL, check_loudness
+from phosphene.recipe import Settings, check_least, check_positive
 
 MAX_SECONDS = 60.0  # of a clip: more than any network here hears at once
 
 
 @dataclass(frozen=True)
-class AudioConfig:
+class AudioConfig(Settings):
     """Clips for units of a network that hears: what `audio render` does besides the target."""
 
     seconds: float | None = None
@@ -61,21 +61,12 @@ class AudioConfig:
     """Loudness of the file in LUFS (ITU-R BS.1770), -16 at most; quieter where its true peak would pass -1 dBTP."""
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UsageError(f"{name} must be a finite number, got {value}")
-        if self.seconds is not None and not 0 < self.seconds <= MAX_SECONDS:
-            raise UsageError(f"seconds must be above 0 and up to {MAX_SECONDS:g}, got {self.seconds:g}")
-        if self.steps < 1:
-            raise UsageError(f"steps must be at least 1, got {self.steps}")
-        if self.signal not in ("stft", "modulated", "fourier", "samples"):
-            raise UsageError(f"no signal {self.signal!r}; choose stft, modulated, fourier or samples")
-        if self.decay < 0 or self.lr <= 0 or self.start <= 0 or self.level > 0:
-            raise UsageError(
-                f"decay must not be negative, lr and start positive and level not above 0 dB: "
-                f"{self.decay:g}, {self.lr:g}, {self.start:g}, {self.level:g}"
-            )
-        if not 0 <= self.low < (math.inf if self.high is None else self.high):
+        super().__post_init__()
+        check_least(self, steps=1, decay=0, low=0)
+        check_positive(self, "lr", "start")
+        check_positive(self, "seconds", most=MAX_SECONDS)
+        if self.level > 0:
+            raise UsageError(f"level must not be above 0 dB, got {self.level}")
+        if self.high is not None and self.low >= self.high:
             raise UsageError(f"a band rises from low to high Hz, got {self.low:g} .. {self.high:g}")
-        if self.loudness > LOUDEST:
-            raise UsageError(f"loudness is {LOUDEST:g} LUFS at most, so that no sound hurts; got {self.loudness:g}")
+        check_loudness(self.loudness)

@@ -9,12 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
+from phosphene.display.notebook import heard, row
 from phosphene.errors import UsageError
 from phosphene.features.ahead import Standing
 from phosphene.features.picture import Status
 from phosphene.files import safe_name
 from phosphene.media import kept as kept
 from phosphene.media import samples_sha256 as samples_sha256
+from phosphene.media.loudness import loud
 from phosphene.metadata import write_sound
 from phosphene.seeds import Generators
 
@@ -68,6 +70,14 @@ class Clip:
         """A sound as long of nothing."""
         return faint_noise(*self.sound.shape)
 
+    def caption(self) -> tuple[str, ...]:
+        """Lines under the clip: what it was made for, what came of it, how loud it is."""
+        lines = [*(self.label or self.target).split("\n"), f"activation {self.activation:.4g}"]
+        if self.standing is not None:
+            lines.append(self.standing.words())
+        lines.append(loud(self.loudness, self.peak))
+        return tuple(lines if self.status == "ok" else [*lines, f"{self.status}: {self.reason}"])
+
     def save(self, path: str | Path, *, metadata: bool = True) -> Clip:
         """Write a 16-bit WAV with the recipe in its INFO and NAME.json beside it; returns the clip with its path."""
         file = Path(path)
@@ -77,10 +87,13 @@ class Clip:
         write_sound(file, self.sound, self.rate, self.recipe if metadata else None, description=described)
         return replace(self, path=file)
 
+    def _repr_html_(self) -> str:
+        return heard(self.sound, self.rate, self.target, self.caption())
+
 
 @dataclass(frozen=True)
 class Clips:
-    """Sounds of one rendering, in the order of their targets. Iterates, indexes and saves itself."""
+    """Sounds of one rendering, in the order of their targets. Iterates, indexes, saves and shows itself."""
 
     clips: tuple[Clip, ...]
     model: str
@@ -100,3 +113,6 @@ class Clips:
         """Write every clip into a folder, named by its target; returns them with their paths."""
         saved = [clip.save(Path(folder) / (safe_name(clip.target) + ".wav"), metadata=metadata) for clip in self.clips]
         return replace(self, clips=tuple(saved))
+
+    def _repr_html_(self) -> str:
+        return row((clip._repr_html_() for clip in self.clips), len(self.clips))

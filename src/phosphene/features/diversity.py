@@ -35,7 +35,7 @@ TRIES = 5  # bisections: a quarter of an octave is left
 AUTO_PICTURES = 4  # of one unit, where only `auto` was said
 DIGITS = 3  # of a weight: what is beyond them is noise
 
-Settings = TypeVar("Settings", RenderConfig, AudioConfig)
+Config = TypeVar("Config", RenderConfig, AudioConfig)
 
 
 class Made(Protocol):
@@ -49,15 +49,15 @@ class Made(Protocol):
 
 
 # makes the pictures or sounds of some targets under a config, quietly
-Make = Callable[[Sequence[Objective], Settings], Sequence[Made]]
+Make = Callable[[Sequence[Objective], Config], Sequence[Made]]
 
 
 def diversify(
     model: Model,
     targets: str | Objective | Sequence[str | Objective],
     wanted: DiversityConfig,
-    config: Settings,
-    make: Make[Settings],
+    config: Config,
+    make: Make[Config],
     *,
     say: Callable[[str], object] = str,
 ) -> list[str | Objective]:
@@ -95,7 +95,7 @@ def single_units(
     return [target.take([row]) for target in bound for row in range(target.rows)]
 
 
-def shortened(config: Settings) -> Settings:
+def shortened(config: Config) -> Config:
     """The same settings for a run that only measures."""
     return replace(config, steps=min(config.steps, SHORT))
 

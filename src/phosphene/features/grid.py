@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from phosphene.contact import THEMES, contact_sheet
+from phosphene.display.notebook import embedded, figure, png
 from phosphene.errors import UsageError
 from phosphene.features.picture import Picture, Sheet
 from phosphene.features.references import fitted
@@ -30,7 +31,7 @@ from phosphene.files import atomic_write, ensure_folder
 from phosphene.media import png_bytes, to_tensor
 from phosphene.models import Model
 from phosphene.objectives import Direction, directions_of, whitened
-from phosphene.recipe import RenderConfig, RunConfig
+from phosphene.recipe import RenderConfig, RunConfig, Settings, check_least
 
 POWER = 2.0  # of the cosine: purity beside strength, as in activation atlases (Carter et al. 2019)
 MAX_CELLS = 1024  # a contact sheet's worth
@@ -38,7 +39,7 @@ SMALLEST = 0.15  # side of the weakest cell's picture, as a share, where picture
 
 
 @dataclass(frozen=True)
-class GridConfig:
+class GridConfig(Settings):
     """An activation grid: what `grid` does besides its picture."""
 
     layer: str
@@ -53,9 +54,8 @@ class GridConfig:
     """Seed of the starts and of every random transform."""
 
     def __post_init__(self) -> None:
-        for name in ("cells", "size", "steps"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+        super().__post_init__()
+        check_least(self, cells=1, size=1, steps=1)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,12 @@ class Grid:
         return atomic_write(Path(folder) / "grid.png", png_bytes(self.image(scaled=scaled)))
 
     def _repr_png_(self) -> bytes:
-        return png_bytes(self.image())
+        return png(self.image())
+
+    def _repr_html_(self) -> str:
+        rows, columns = self.cells
+        words = f"{self.layer}, {columns} x {rows} cells"
+        return figure(embedded(self.image(), words), [words])
 
 
 class Gridding:

@@ -21,17 +21,17 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from phosphene.errors import UsageError
-from phosphene.features.diversity import DIGITS, Make, Settings, shortened, single_units
+from phosphene.features.diversity import DIGITS, Config, Make, shortened, single_units
 from phosphene.features.measure import measure
 from phosphene.features.members import subject
 from phosphene.features.references import START, aimed, aimed_at, fitted
 from phosphene.models import Model
 from phosphene.objectives import Content, Objective
-from phosphene.recipe import RenderConfig
+from phosphene.recipe import RenderConfig, Settings, check_least
 
 
 @dataclass(frozen=True)
-class NearConfig:
+class NearConfig(Settings):
     """A unit raised in the picture or sound of --init: a term is added to the target, which holds it from then on."""
 
     near: str | None = None
@@ -40,16 +40,16 @@ class NearConfig:
     """How near: 1 is the price at which a short run from the start, held by nothing, would have gained nothing."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.near_weight < float("inf"):
-            raise UsageError(f"near_weight must be 0 or more, got {self.near_weight}")
+        super().__post_init__()
+        check_least(self, near_weight=0)
 
 
 def kept_near(
     model: Model,
     targets: str | Objective | Sequence[str | Objective],
     wanted: NearConfig,
-    config: Settings,
-    make: Make[Settings],
+    config: Config,
+    make: Make[Config],
     start: Tensor | None,
 ) -> list[str | Objective]:
     """The targets, each unit with a term that holds its picture near the start; as they are when none is wanted.

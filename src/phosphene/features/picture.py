@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.contact import contact_sheet
+from phosphene.display.notebook import embedded, figure, png, row
 from phosphene.errors import UsageError
 from phosphene.features.measure import BEHIND
 from phosphene.files import atomic_write
@@ -23,7 +21,6 @@ from phosphene.media import animation_bytes, array_bytes, from_tensor, png_bytes
 from phosphene.metadata import embed, sidecar
 
 Status = Literal["ok", "degenerate", "interrupted"]
-DISPLAYED = 64  # pictures shown in a notebook; more make the page slow
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,10 @@ class Picture:
         return lines if self.status == "ok" else [*lines, self.status]
 
     def _repr_png_(self) -> bytes:
-        return png_bytes(self.pixels)
+        return png(self.image())
+
+    def _repr_html_(self) -> str:
+        return figure(embedded(self.image(), self.target), self.caption())
 
 
 @dataclass(frozen=True)
@@ -130,21 +130,7 @@ class Sheet:
         return atomic_write(Path(path), png_bytes(self.image()))
 
     def _repr_html_(self) -> str:
-        shown = "".join(_figure(picture) for picture in self.pictures[:DISPLAYED])
-        more = len(self.pictures) - DISPLAYED
-        rest = f"<p>and {more} more</p>" if more > 0 else ""
-        return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{shown}</div>{rest}'
-
-
-def _figure(picture: Picture) -> str:
-    buffer = BytesIO()
-    picture.image().save(buffer, "PNG")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    lines = "<br>".join(html.escape(line) for line in picture.caption())
-    return (
-        f'<figure style="margin:0"><img src="data:image/png;base64,{data}" alt="{html.escape(picture.target)}">'
-        f'<figcaption style="font:12px sans-serif">{lines}</figcaption></figure>'
-    )
+        return row((one._repr_html_() for one in self.pictures), len(self.pictures))
 
 
 def titled(model_name: str, pictures: Sequence[Picture]) -> str:

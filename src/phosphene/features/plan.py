@@ -6,7 +6,6 @@ batch of two). Everything that can be wrong is found here, in a forward pass on 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
@@ -66,7 +65,6 @@ def plan(
     asked = [targets] if isinstance(targets, (str, Objective)) else list(targets)
     if not asked:
         raise UsageError("nothing to render: give a target such as features.12:7")
-    _refuse_nonfinite(config)
     canvas = config.canvas(model.picture_spec.size)
     if canvas[0] * canvas[1] > MAX_PIXELS:
         raise UsageError(
@@ -102,13 +100,6 @@ def join(groups: list[Objective], bound: Objective) -> list[tuple[int, int]]:
             return [(i, row) for row in range(joined.rows - rows, joined.rows)]
     groups.append(bound)
     return [(len(groups) - 1, row) for row in range(rows)]
-
-
-def _refuse_nonfinite(config: RenderConfig) -> None:
-    for part in (config.signal, config.transform, config.optimizer):
-        for name, value in asdict(part).items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UsageError(f"{name} must be a finite number, got {value}")
 
 
 def resolved(config: RenderConfig) -> RenderConfig:

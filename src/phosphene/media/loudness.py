@@ -51,13 +51,25 @@ def true_peak(sound: Tensor) -> float:
     return max(float(fine.abs().max()), float(sound.abs().max()))
 
 
+def loud(loudness: float, peak: float) -> str:
+    """How loud a sound is, in words. peak: its true peak, 1 is full scale."""
+    if not math.isfinite(loudness) or peak <= 0:
+        return "silent"
+    return f"{loudness:.1f} LUFS, peak {20 * math.log10(peak):.1f} dBTP"
+
+
+def check_loudness(target: float) -> None:
+    """Raise UsageError for a target above -16 LUFS."""
+    if not target <= LOUDEST:
+        raise UsageError(f"loudness is {LOUDEST:g} LUFS at most, so that no sound hurts; got {target:g}")
+
+
 def leveled(sound: Tensor, rate: int, target: float = USUAL) -> Tensor:
     """The sound (channels, samples) at `target` LUFS, or quieter where its true peak would pass -1 dBTP.
 
     Silence stays silence. Raises UsageError for a target above -16 LUFS.
     """
-    if not target <= LOUDEST:
-        raise UsageError(f"a loudness is {LOUDEST:g} LUFS at most, so that no sound hurts; got {target:g}")
+    check_loudness(target)
     now, peak = loudness(sound, rate), true_peak(sound)
     if not math.isfinite(now) or peak == 0:
         return sound

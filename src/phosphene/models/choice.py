@@ -1,4 +1,5 @@
-"""Which layers stand for content and for style where nobody names any: a function of the layer table alone.
+"""Which layers stand for content and for style where nobody names any: those that the network's entry in the registry
+names (`Model.roles`), else a function of the layer table alone.
 
 1. VGG's names: those of Gatys et al. 2015 (arXiv 1508.06576), style relu1_1 .. relu5_1, content relu4_2.
 2. SqueezeNet: its first rectifier and the modules fire3, fire5, fire6 and fire9. By the Gram matrices of these five
@@ -39,8 +40,10 @@ WEIGHTED = ("Conv", "Linear")  # parts of the class names of layers that compute
 def style_layers(model: Model) -> tuple[str, tuple[str, ...]]:
     """(content layer, style layers from shallow to deep) of a model, as said above; names that `find_layer` knows.
 
-    The same table gives the same layers. Raises UsageError when no layer has space.
+    Raises UsageError when no layer has space.
     """
+    if model.roles is not None:
+        return model.roles
     table = model.layers
     names = {name for layer in table.values() for name in (layer.name, *layer.aliases)}
     if names.issuperset(VGG_STYLE):

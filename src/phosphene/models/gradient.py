@@ -33,7 +33,6 @@ Place = Literal["picture", "strided"]
 
 REACH = 3.0  # standard deviations after which the Gaussian is cut off: 0.3% of it is left
 MAX_POOLS: tuple[Any, ...] = (F.max_pool2d, torch.max_pool2d)
-AVERAGE_POOLS: tuple[Any, ...] = (F.avg_pool2d,)
 STRIDE_AT = {torch.conv2d: 3, F.max_pool2d: 2, torch.max_pool2d: 2, F.avg_pool2d: 2}  # place of `stride` in the call
 
 

@@ -41,6 +41,7 @@ class Model:
     variant: what was changed since the weights were read, in words; () for nothing.
     ahead: what its classes need, where they overlap, to be told from each other: the weight of a class's lead over the
     others beside its logit, where clips are made of it (`features/ahead.py`); 0 for nothing.
+    roles: its content layer and its style layers, shallow to deep; None where its layer table tells them (`choice.py`).
     channel_scales: {dotted layer name: (c,)}, by which `activations` multiplies the channels of those layers.
     gradient: what is done to the gradient on its way back; it changes no activation.
     Raises WeightsError when a weight is NaN or infinite.
@@ -57,6 +58,7 @@ class Model:
         labels: tuple[str, ...] | None = None,
         table: Mapping[str, Layer] | None = None,
         ahead: float = 0.0,
+        roles: tuple[str, tuple[str, ...]] | None = None,
     ) -> None:
         broken = has_nonfinite(net)
         if broken is not None:
@@ -69,7 +71,7 @@ class Model:
             weights,
             labels,
         )
-        self.ahead = ahead
+        self.ahead, self.roles = ahead, roles
         self._table = dict(table) if table is not None else None
         scale, shift = affine(spec)
         self._scale, self._shift = scale, shift

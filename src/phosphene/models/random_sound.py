@@ -29,7 +29,6 @@ from phosphene.seeds import Generators
 
 NAME, JUDGE = "random_sound", "random_sound_judge"
 SEEDS = {NAME: 0, JUDGE: 1}
-NAMES = tuple(SEEDS)
 LICENSE = "MIT"
 RATE, N_FFT, HOP = 16_000, 512, 128  # Hz, samples
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)  # frames; 32 ms to 0.54 s of sound
@@ -37,6 +36,9 @@ FILTERS = 128  # of each width
 GAIN = 10.0  # of magnitudes: under the logarithm white noise at -23 dBFS stands 20 dB above where it turns flat
 MIDDLE, SPREAD = 1.0, 1.0  # of the logarithms: silence is 0, white noise at -23 dBFS about 2.3
 BIAS = 0.5  # deviation of the filters' thresholds, as a share of that of their responses
+# Style: the log spectrum and the filters of every width. Content: those of 8 frames, 90 ms, which keep syllables and
+# let pitches go.
+ROLES = ("width8.relu", ("levels", *(f"width{width}.relu" for width in WIDTHS)))
 SPEC = AudioSpec(rate=RATE, samples=2 * RATE, least=N_FFT + (WIDTHS[-1] - 1) * HOP)
 
 

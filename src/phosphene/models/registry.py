@@ -14,44 +14,31 @@ same every time.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 from torch import nn
 
 from phosphene.errors import UsageError, unknown
-from phosphene.models import crepe, inceptionv1, minivgg, random_sound, silero, vgg19_cd16x, yamnet
+from phosphene.models import minivgg
 from phosphene.models.factory_source import call_factory, net_and_spec
 from phosphene.models.hugging_face import PREFIX as HUGGING_FACE
 from phosphene.models.hugging_face import load_hugging_face
-from phosphene.models.inceptionv1_labels import output_labels
-from phosphene.models.inceptionv1_weights import load_inceptionv1
 from phosphene.models.model import Model
+from phosphene.models.own import OWN
 from phosphene.models.spec import AudioSpec, InputSpec, WeightsInfo
 from phosphene.models.timm_source import PREFIX as TIMM
 from phosphene.models.timm_source import load_timm, timm_names
-from phosphene.models.weights import (
-    RANDOM,
-    cached_weights,
-    find_weights,
-    load_file,
-    same_random_weights,
-    weights_sha256,
-)
-from phosphene.textures import CLASSES
+from phosphene.models.torchvision_source import PREFIX as TORCHVISION
+from phosphene.models.torchvision_source import imagenet_labels as imagenet_labels
+from phosphene.models.torchvision_source import load_torchvision, torchvision_spec, torchvision_weights
+from phosphene.models.torchvision_source import torchvision_names as torchvision_names
+from phosphene.models.weights import RANDOM, cached_weights, find_weights, load_file, weights_sha256
 
 DEFAULT_MODEL = minivgg.NAME  # what is meant where no network is named
 PHOSPHENE = minivgg.SOURCE
-TORCHVISION = "torchvision"
 IMAGENET_CLASSES = 1000  # ILSVRC-2012
-
-AUXILIARY = re.compile(r"(aux1|aux2|AuxLogits)\.")  # second classifiers of GoogLeNet and Inception, for training only
-OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")  # names from before dots were forbidden
-OLD_VIT = re.compile(r"\.mlp\.linear_([12])\.")
 
 
 @dataclass(frozen=True)
@@ -73,84 +60,6 @@ class ModelEntry:
     license: str | None = None
     cached: Path | None = None
     url: str | None = None
-
-
-@dataclass(frozen=True)
-class _Own:
-    """A network whose code is in this package. cached: where its weights are on this machine, or None. labels: of the
-    weights that were asked for. ahead: as in `Model`."""
-
-    build: Callable[[], nn.Module]
-    load: Callable[[str | Path | None], tuple[nn.Module, str]]
-    cached: Callable[[], Path | None]
-    spec: InputSpec | AudioSpec
-    license: str
-    labels: Callable[[str | Path | None], tuple[str, ...] | None] | None = None
-    ahead: float = 0.0
-
-
-OWN = {
-    minivgg.NAME: _Own(
-        lambda: minivgg.minivgg(len(CLASSES)),
-        minivgg.load_minivgg,
-        lambda: minivgg.WEIGHTS if minivgg.WEIGHTS.is_file() else None,
-        minivgg.SPEC,
-        minivgg.LICENSE,
-        lambda _: CLASSES,
-    ),
-    vgg19_cd16x.NAME: _Own(
-        vgg19_cd16x.vgg19_cd16x,
-        vgg19_cd16x.load_vgg19_cd16x,
-        lambda: cached_weights(vgg19_cd16x.NAME),
-        vgg19_cd16x.SPEC,
-        vgg19_cd16x.LICENSE,
-    ),
-    inceptionv1.NAME: _Own(
-        inceptionv1.InceptionV1,
-        load_inceptionv1,
-        lambda: cached_weights(inceptionv1.NAME),
-        inceptionv1.SPEC,
-        inceptionv1.LICENSE,
-        lambda _: output_labels(imagenet_labels()),
-    ),
-    **{
-        name: _Own(
-            partial(crepe.Crepe, name),
-            partial(crepe.load_crepe, name),
-            partial(crepe.cached_crepe, name),
-            crepe.SPEC,
-            crepe.LICENSE,
-        )
-        for name in (crepe.TINY, crepe.FULL)
-    },
-    yamnet.NAME: _Own(
-        yamnet.Yamnet,
-        yamnet.load_yamnet,
-        partial(cached_weights, yamnet.NAME),
-        yamnet.SPEC,
-        yamnet.LICENSE,
-        yamnet.class_names,
-        yamnet.AHEAD,
-    ),
-    silero.NAME: _Own(
-        silero.SileroVAD,
-        silero.load_silero,
-        partial(cached_weights, silero.NAME),
-        silero.SPEC,
-        silero.LICENSE,
-        lambda _: silero.LABELS,
-    ),
-    **{
-        name: _Own(
-            partial(random_sound.RandomSound, seed),
-            partial(random_sound.load_random_sound, name),
-            lambda: None,
-            random_sound.SPEC,
-            random_sound.LICENSE,
-        )
-        for name, seed in random_sound.SEEDS.items()
-    },
-}
 
 
 def load(
@@ -201,18 +110,6 @@ def known(query: str = "") -> list[ModelEntry]:
     return own + [_torchvision_entry(name) for name in torchvision_names() if part in name]
 
 
-def torchvision_names() -> list[str]:
-    """torchvision's classification networks; detection, segmentation, video and quantized ones live in submodules."""
-    import torchvision
-
-    return sorted(torchvision.models.list_models(module=torchvision.models))
-
-
-def imagenet_labels() -> tuple[str, ...]:
-    """The 1000 class names of ILSVRC-2012, as torchvision publishes them."""
-    return tuple(_torchvision_weights("squeezenet1_1").meta["categories"])
-
-
 def is_known(name: str) -> bool:
     """Whether `name` is of the kind that `load` takes without importing the user's code."""
     return (
@@ -252,6 +149,7 @@ def _load_own(
         weights=WeightsInfo(origin, weights_sha256(net)),
         labels=_tuple(labels) or (own.labels(weights) if own.labels else None),
         ahead=own.ahead,
+        roles=own.roles,
     )
 
 
@@ -268,81 +166,27 @@ def _hearing(name: str, spec: InputSpec | AudioSpec | None) -> AudioSpec | None:
 
 
 def _torchvision_entry(name: str) -> ModelEntry:
-    member = _torchvision_weights(name)
+    member = torchvision_weights(name)
     return ModelEntry(
         name,
         TORCHVISION,
         member.name,
         member.meta.get("num_params"),
         member.meta.get("_file_size"),
-        _torchvision_spec(member).size,
+        torchvision_spec(member).size,
         member.meta.get("license"),
         cached_weights(name, url=member.url),
         member.url,
     )
 
 
-def _torchvision_weights(arch: str, tag: str = "") -> Any:
-    """A member of the architecture's enumeration of weights: the one called `tag`, else torchvision's default."""
-    import torchvision
-
-    if arch not in torchvision_names():
-        raise unknown("model", arch, TORCHVISION, torchvision_names())
-    members = torchvision.models.get_model_weights(arch)
-    if tag and tag not in members.__members__:
-        raise unknown("weights", tag, f"{TORCHVISION}:{arch}", members.__members__)
-    return members[tag] if tag else members.DEFAULT
-
-
-def _torchvision_spec(member: Any) -> InputSpec:
-    preset = member.transforms()
-    return InputSpec(
-        size=_pair(preset.crop_size),
-        mean=tuple(preset.mean),
-        std=tuple(preset.std),
-        resize=preset.resize_size[0],
-        interpolation=_filter(preset.interpolation.value),
-    )
-
-
 def _load_torchvision(
     name: str, weights: str | Path | None, spec: InputSpec | None, labels: Sequence[str] | None
 ) -> Model:
-    arch, _, tag = name.partition("@")
-    member = _torchvision_weights(arch, tag)
-    own = _torchvision_spec(member)
-    stem = name if tag else arch
-    file = None if weights == RANDOM else find_weights(stem, weights, url=member.url)
-    net = _build_torchvision(arch, (spec or own) if file is None else own)
-    if file is not None:
-        load_file(net, file, arch, rename=_current_name)
-    published = file is not None and file.name == member.url.rsplit("/", 1)[-1]
-    origin = f"{TORCHVISION}:{member.name}" if published else _origin(file)
-    names = labels if labels is not None else member.meta["categories"]
-    info = WeightsInfo(origin, weights_sha256(net))
-    return Model(net, spec or own, name=arch, source=f"{TORCHVISION}:{arch}", weights=info, labels=_tuple(names))
-
-
-def _build_torchvision(arch: str, spec: InputSpec) -> nn.Module:
-    import torchvision
-
-    options: dict[str, Any] = {}
-    if arch in ("googlenet", "inception_v3"):
-        # transform_input: the published weights expect another normalization, which the network then does itself
-        options = {"aux_logits": False, "init_weights": False, "transform_input": True}
-    elif arch.startswith("vit_"):
-        options = {"image_size": spec.size[0]}
-    with same_random_weights():
-        net: nn.Module = torchvision.models.get_model(arch, weights=None, **options)
-    return net
-
-
-def _current_name(entry: str) -> str | None:
-    """The present name of an entry of a published torchvision file; None for the heads that only training uses."""
-    if AUXILIARY.match(entry):
-        return None
-    entry = OLD_DENSENET.sub(r"\1\2.", entry)
-    return OLD_VIT.sub(lambda found: f".mlp.{'0' if found.group(1) == '1' else '3'}.", entry)
+    net, own, origin, categories = load_torchvision(name, weights, spec)
+    arch, info = name.partition("@")[0], WeightsInfo(origin, weights_sha256(net))
+    names = categories if labels is None else tuple(labels)
+    return Model(net, spec or own, name=arch, source=f"{TORCHVISION}:{arch}", weights=info, labels=names)
 
 
 def _load_timm(name: str, weights: str | Path | None, spec: InputSpec | None, labels: Sequence[str] | None) -> Model:
@@ -360,28 +204,17 @@ def _load_factory(
     if weights == RANDOM:
         raise UsageError(f"{name} decides its own weights; leave out 'random' to take them as they are")
     made = call_factory(name)
+    ahead, roles = 0.0, None
     if isinstance(made, Model):
-        net, own, title = made.net, spec or made.spec, made.name
+        net, own, title, ahead, roles = made.net, spec or made.spec, made.name, made.ahead, made.roles
         labels = made.labels if labels is None else labels
     else:
         (net, own), title = net_and_spec(made, name, spec), name
     file = None if weights is None else find_weights(title, weights)
     if file is not None:
         load_file(net, file, title)
-    info = WeightsInfo("given" if file is None else _origin(file), weights_sha256(net))
-    return Model(net, own, name=title, source=name, weights=info, labels=_tuple(labels))
-
-
-def _origin(file: Path | None) -> str:
-    return RANDOM if file is None else f"file:{file.name}"
-
-
-def _pair(size: Sequence[int]) -> tuple[int, int]:
-    return size[0], size[-1]
-
-
-def _filter(name: str) -> Literal["bilinear", "bicubic"]:
-    return "bicubic" if name == "bicubic" else "bilinear"
+    info = WeightsInfo("given" if file is None else f"file:{file.name}", weights_sha256(net))
+    return Model(net, own, name=title, source=name, weights=info, labels=_tuple(labels), ahead=ahead, roles=roles)
 
 
 def _tuple(labels: Sequence[str] | None) -> tuple[str, ...] | None:

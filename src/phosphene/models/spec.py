@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from phosphene.errors import UsageError
+from phosphene.recipe import Settings
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB in [0, 1]; Krizhevsky et al. 2012 data, as torchvision publishes them
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -21,7 +22,7 @@ Layout = Literal["channels_first", "channels_last", "tokens", "vector"]
 
 
 @dataclass(frozen=True)
-class InputSpec:
+class InputSpec(Settings):
     """How a network wants its pictures.
 
     channels: input channels. size: (height, width) it was trained at. mean, std: one value per channel, in units
@@ -38,6 +39,7 @@ class InputSpec:
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.channels < 1:
             raise UsageError(f"an input needs at least 1 channel, got {self.channels}")
         for name in ("mean", "std"):
@@ -45,7 +47,7 @@ class InputSpec:
             if len(values) not in (1, self.channels):
                 raise UsageError(f"{name} has {len(values)} values for {self.channels} channels: {values}")
             if len(values) == 1:
-                object.__setattr__(self, name, tuple(values) * self.channels)
+                object.__setattr__(self, name, values * self.channels)
         if any(s <= 0 for s in self.std):
             raise UsageError(f"std must be positive, got {self.std}")
         if not self.value_range[0] < self.value_range[1]:
@@ -55,7 +57,7 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
-class AudioSpec:
+class AudioSpec(Settings):
     """How a network wants its sounds: waves (b, c, n) in [-1, 1].
 
     rate: samples per second. samples: length of the clip that it is shown where nobody says. channels: of the wave.
@@ -70,13 +72,12 @@ class AudioSpec:
     normalize: Literal["none", "clip"] = "none"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("rate", "samples", "channels", "least"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} of a sound must be at least 1, got {getattr(self, name)}")
         if self.samples < self.least:
             raise UsageError(f"a clip of {self.samples} samples is shorter than the {self.least} that can be heard")
-        if self.normalize not in ("none", "clip"):
-            raise UsageError(f"no normalize {self.normalize!r}; choose none or clip")
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,10 @@ LOG_FLOOR = 1e-3
 WIDTHS = (32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 STRIDES = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 AHEAD = 3.0  # weight of a class's lead over the others: with 1, Drum stays behind Music (docs/sound.md)
+# In its convolutions frequencies are positions, so a statistic over positions lets a sound move up and down; in the mel
+# spectrum before them they are channels. With their Gram matrices the loss of a robin's texture stays at half of white
+# noise's, and what `mel` alone finds has 6% of that same loss. Content as its layer table has it.
+ROLES = ("layer5.depthwise_relu", ("mel",))
 SPEC = AudioSpec(rate=RATE, samples=15_600, least=15_600)
 
 

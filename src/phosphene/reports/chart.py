@@ -33,14 +33,13 @@ from phosphene.reports.axes import (
     fit,
     label,
     look,
-    number,
     pixels,
     plain,
     plot,
     room,
-    scale,
     title_lines,
 )
+from phosphene.reports.scale import number, scale
 
 __all__ = ["Line", "Mark", "bars", "heat", "lines", "stacked"]
 

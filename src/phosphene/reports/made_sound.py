@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from phosphene.audio.recording import Recording
 from phosphene.audio.sound import Sound
 from phosphene.errors import UsageError
@@ -38,35 +36,12 @@ def write_made(
     for one in sounds:
         if one.path is None:
             raise UsageError("a page lies beside its sounds: save them first")
-        figures.append(player(one.path, one.sound, rate, f"wave and spectrogram of {one.name}", caption(one)))
+        figures.append(player(one.path, one.sound, rate, f"wave and spectrogram of {one.name}", one.caption()))
     section = Section(
         "sounds", "The recordings, and what was made", figures=tuple(figures), columns=2, tables=(table(sounds),)
     )
     facts = (("network", sounds[0].recipe["model"]["name"]), ("steps", str(sounds[0].steps)), ("rate", f"{rate} Hz"))
     return write_page(Page(title, ("Turn the volume down before you listen.",), (section,), facts), folder)
-
-
-def caption(sound: Sound) -> tuple[str, ...]:
-    """Lines under a sound: what was measured, and how loud it is."""
-    loud = f"{sound.loudness:.1f} LUFS, peak {20 * np.log10(max(sound.peak, 1e-9)):.1f} dBTP"
-    lines = [sound.name, *told(sound), loud + (", a loop" if sound.seamless else "")]
-    return tuple(lines if sound.status == "ok" else [*lines, f"{sound.status}: {sound.reason}"])
-
-
-def told(sound: Sound) -> list[str]:
-    """What was measured of a sound, in words."""
-    if sound.status == "degenerate":
-        return []
-    measured, lines = sound.measured, [f"loss {sound.loss:.3g}, {100 * sound.share:.2g}% of white noise's"]
-    if measured.get("held_out") is not None:
-        lines.append(f"held out: {100 * measured['held_out']['share_of_white_noise']:.2g}% of white noise's distance")
-    if "copying_of_noise" in measured:
-        lines.append(f"copying {measured['copying']:.2f} (noise {measured['copying_of_noise']:.2f})")
-    if "spectral_distance" in measured:
-        exact = measured["signal_to_noise"] is None
-        near = "exact" if exact else f"signal to noise {measured['signal_to_noise']:.1f} dB"
-        lines.append(f"{near}, spectra {measured['spectral_distance']:.1f} dB apart")
-    return lines
 
 
 def table(sounds: Sequence[Sound]) -> Table:

@@ -22,7 +22,6 @@ from phosphene.style.painting import Painting, summary
 from phosphene.style.terms import KINDS
 
 WIDTH, HEIGHT = 640, 360  # pixels of a chart
-BAR_HEIGHT = 220  # pixels, about, of a chart of five bars
 
 
 def write_report(painting: Painting, *, title: str) -> Path:

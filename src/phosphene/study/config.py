@@ -1,15 +1,15 @@
-"""The settings of a study. As in `recipe.py`, flags, Python defaults and the recipe are made from these fields."""
+"""The settings of a study. As in `recipe`, flags, Python defaults and the recipe are made from these fields."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from phosphene.errors import UsageError
-from phosphene.recipe import MAX_FAMILY
+from phosphene.recipe import MAX_FAMILY, Settings, check_least, check_size
 
 
 @dataclass(frozen=True)
-class RegularizationConfig:
+class RegularizationConfig(Settings):
     """One unit under every regularization: what the study does besides the unit."""
 
     size: int | tuple[int, int] | None = None
@@ -26,16 +26,13 @@ class RegularizationConfig:
     """File of `phosphene natural`: the spectrum of pictures of your own to compare with, in place of 1/f^2."""
 
     def __post_init__(self) -> None:
-        sides = (self.size,) if isinstance(self.size, int) else self.size or ()
-        if any(side < 2 for side in sides):
-            raise UsageError(f"size must be at least 2 pixels, got {self.size}")
-        for name in ("steps", "views"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+        super().__post_init__()
+        check_size(self.size, 2)
+        check_least(self, steps=1, views=1)
 
 
 @dataclass(frozen=True)
-class FaithfulnessConfig:
+class FaithfulnessConfig(Settings):
     """Whether an optimized picture can be trusted: what is compared with it."""
 
     pictures: int = 9
@@ -48,9 +45,7 @@ class FaithfulnessConfig:
     """Look at so many pictures of the data only, evenly spread."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check_least(self, top=3, random=3, limit=1)
         if self.pictures != 0 and not 2 <= self.pictures <= MAX_FAMILY:
             raise UsageError(f"pictures is 2 to {MAX_FAMILY} that differ, or 0; got {self.pictures}")
-        for name, least in (("top", 3), ("random", 3), ("limit", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError(f"{name} must be at least {least}, got {value}")

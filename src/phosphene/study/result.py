@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from phosphene.contact import contact_sheet
+from phosphene.display.notebook import embedded, figure, png
 from phosphene.features.picture import Picture
 from phosphene.files import atomic_write
 from phosphene.media import png_bytes
@@ -166,7 +167,10 @@ class Study:
         return atomic_write(place / "sheet.png", png_bytes(self.image()))
 
     def _repr_png_(self) -> bytes:
-        return png_bytes(self.image())
+        return png(self.image())
+
+    def _repr_html_(self) -> str:
+        return figure(embedded(self.image(), f"{self.model}, {self.target}"), self.sentences())
 
     def _compared(self) -> tuple[str, ...]:
         first, last = self.entries[0], self.last

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.contact import contact_sheet
+from phosphene.display.notebook import embedded, figure, png
 from phosphene.features.picture import Picture
 from phosphene.files import atomic_write, ensure_folder
 from phosphene.media import png_bytes
@@ -137,11 +137,11 @@ class Trust:
         return atomic_write(place / "sheet.png", png_bytes(self.image()))
 
     def _repr_png_(self) -> bytes:
-        return png_bytes(self.image())
+        return png(self.image())
 
     def _repr_html_(self) -> str:
-        items = "".join(f"<li>{html.escape(check.answer)}</li>" for check in self.checks())
-        return f"<p>{html.escape(f'{self.model}, {self.target}')}</p><ul>{items}</ul>"
+        shown = embedded(self.image(), f"{self.model}, {self.target}")
+        return figure(shown, [check.answer for check in self.checks()])
 
 
 def told(picture: Picture) -> dict[str, Any]:

@@ -46,6 +46,23 @@ def check_canvas(height: int, width: int) -> None:
         raise UsageError(f"{width}x{height} pixels show nothing; choose a larger size")
 
 
+def compared(height: int, width: int, longer: float, setting: str, what: str, *, remedy: str = "") -> tuple[int, int]:
+    """(height, width) at which a picture is compared whose longer side the `setting` ("scale 2") makes `longer` pixels.
+
+    what, remedy: what the picture is, and what helps besides a larger scale. Raises UsageError where it would be too
+    large for any memory, or nothing would be left of it.
+    """
+    if not longer * longer <= MAX_PIXELS:
+        raise UsageError(f"{setting} makes the {what} {longer:.4g} pixels long; {MAX_PIXELS**0.5:.0f} are the most")
+    size = fitted(height, width, longer)
+    if min(size) < LEAST_SIDE:
+        raise UsageError(
+            f"{setting} leaves {size[1]}x{size[0]} pixels of the {what} at the coarsest scale; "
+            f"choose a larger one{remedy}"
+        )
+    return size
+
+
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Pictures (b, c, h, w) in [0, 1] at another size: antialiased bicubic, kept in [0, 1]."""
     if tuple(x.shape[2:]) == size:

@@ -27,7 +27,7 @@ from phosphene.errors import UsageError
 from phosphene.models import Model
 from phosphene.objectives import INPUT, MASK, Objective, Statistic, aim
 from phosphene.style.method import Method
-from phosphene.style.tiles import Pair, Reach, spans
+from phosphene.style.reach import Pair, Reach, spans
 
 SMALL_SIDES = (128, 256)  # pixels of the measured pictures: borders weigh little, and networks of stride 32 run
 NOISE_SEED = 0  # of those pictures

@@ -11,8 +11,9 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from phosphene.display.notebook import embedded, figure, png
 from phosphene.files import atomic_write
-from phosphene.media import Bits, from_tensor, png_bytes, write_picture
+from phosphene.media import Bits, from_tensor, write_picture
 from phosphene.metadata import KEY, sidecar
 from phosphene.style.heldout import HeldOut
 
@@ -70,8 +71,20 @@ class Painting:
             sidecar(file).unlink(missing_ok=True)  # of an earlier picture: it would speak for this one
         return replace(self, path=file, notes=(*self.notes, *notes))
 
+    def figures(self) -> str:
+        """What was measured on it, in one line."""
+        height, width = self.size
+        losses = ", ".join(f"{name} {loss:.3g}" for name, loss in self.losses.items() if name != "total")
+        words = [f"{width}x{height}", f"loss {self.losses['total']:.3g} ({losses})", f"{self.evaluations} evaluations"]
+        if self.heldout is not None and self.heldout.removed is not None:
+            words.append(f"{self.heldout.network} sees {self.heldout.removed:.0%} of the style's distance gone")
+        return ", ".join(words if self.status == "ok" else [*words, f"{self.status}: {self.reason}".rstrip(": ")])
+
     def _repr_png_(self) -> bytes:
-        return png_bytes(self.pixels)
+        return png(self.image())
+
+    def _repr_html_(self) -> str:
+        return figure(embedded(self.image(), "the painting"), [self.figures()])
 
 
 def summary(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from PIL import Image
 from torch import Tensor
 
+from phosphene.display.notebook import embedded, figure, png
 from phosphene.errors import PhospheneError, RecipeError, UsageError
 from phosphene.files import atomic_write
 from phosphene.media import from_tensor, pixels_sha256, png_bytes, quantize, read_picture, to_tensor
@@ -69,8 +70,17 @@ class Panel:
             atomic_write(file, png_bytes(self.pixels))
         return replace(self, path=file)
 
+    def figures(self) -> str:
+        """What was measured on it, in one line."""
+        losses = [f"{term} {loss:.3g}" for term, loss in self.losses.items()]
+        decibels = [] if self.psnr is None else [f"{self.psnr:.1f} dB"]
+        return ", ".join([self.name, *losses, *decibels, *([] if self.status == "ok" else [self.status])])
+
     def _repr_png_(self) -> bytes:
-        return png_bytes(self.pixels)
+        return png(self.image())
+
+    def _repr_html_(self) -> str:
+        return figure(embedded(self.image(), self.name), [self.figures()])
 
 
 def panel_of(name: str, pixels: Tensor, recipe: dict[str, Any], path: Path | None = None) -> Panel:

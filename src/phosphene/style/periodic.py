@@ -23,7 +23,7 @@ from phosphene.errors import UsageError
 from phosphene.models import Model
 from phosphene.objectives import INPUT, Objective
 from phosphene.seeds import Generators
-from phosphene.style.tiles import measure_reach
+from phosphene.style.reach import measure_reach
 
 
 @dataclass(frozen=True)

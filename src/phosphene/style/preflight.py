@@ -15,7 +15,7 @@ from phosphene.models import Model
 from phosphene.objectives import INPUT, Objective
 from phosphene.style.memory import Choice, choose, estimate
 from phosphene.style.method import Method
-from phosphene.style.tiles import Pair, Reach, measure_reach
+from phosphene.style.reach import Pair, Reach, measure_reach
 
 EVALUATIONS = 1.15  # in a step of L-BFGS on the mean: most line searches take the first trial
 

@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.contact import THEMES, contact_sheet
+from phosphene.display.notebook import embedded, figure, png
 from phosphene.files import atomic_write
 from phosphene.media import png_bytes
 from phosphene.models import Model, average_pooling, load, style_layers
@@ -103,7 +104,14 @@ class Reconstructions:
         return atomic_write(Path(path), png_bytes(self.image()))
 
     def _repr_png_(self) -> bytes:
-        return png_bytes(self.image())
+        return png(self.image())
+
+    def _repr_html_(self) -> str:
+        shares = {
+            kind: [f"{100 * one.share:.2g}%" for one in self if one.kind == kind] for kind in ("content", "style")
+        }
+        words = "; ".join(f"{kind} {', '.join(found)}" for kind, found in shares.items() if found)
+        return figure(embedded(self.image(), self.title), [f"loss, of noise's, shallow to deep: {words}"])
 
 
 class Reconstructing(Work):

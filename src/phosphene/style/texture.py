@@ -17,15 +17,14 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.contact import contact_sheet
-from phosphene.errors import UsageError
-from phosphene.media import MAX_PIXELS
+from phosphene.display.notebook import embedded, figure
 from phosphene.models import Model, load, style_layers
 from phosphene.recipe import RunConfig, TextureConfig
 from phosphene.style.api import default_model
 from phosphene.style.figure import Figure, Request, Stage, Term, Work
 from phosphene.style.inputs import Source, read
 from phosphene.style.job import over_white
-from phosphene.style.ladder import LEAST_SIDE, check_canvas, fitted, resized, rungs
+from phosphene.style.ladder import check_canvas, compared, fitted, resized, rungs
 from phosphene.style.method import check_layers, names
 from phosphene.style.panel import Panel
 from phosphene.style.periodic import surround
@@ -84,6 +83,10 @@ class Texture:
     def _repr_png_(self) -> bytes:
         return self.panel._repr_png_()
 
+    def _repr_html_(self) -> str:
+        line = f"loss {self.loss:.3g}, {100 * self.share:.2g}% of noise's{', a tile' if self.seamless else ''}"
+        return figure(embedded(self.sheet(), "the example, and the texture like it"), [line])
+
 
 class Texturing(Work):
     """The synthesis of one texture as a stream of events; iterate once.
@@ -127,21 +130,9 @@ class Texturing(Work):
         longer = max(size)
         share = min(max(own), longer) * self.config.scale / longer
         for side in rungs(longer, min(longer, max(SMALLEST, round(LEAST_EXAMPLE / share)))):
-            example = resized(self.example[None], self._example_size(own, share * side))[0]
+            place = compared(*own, share * side, f"scale {self.config.scale:g}", EXAMPLE)
+            example = resized(self.example[None], place)[0]
             yield Stage(fitted(*size, side), self.config.steps, {EXAMPLE: example})
-
-    def _example_size(self, own: tuple[int, int], longer: float) -> tuple[int, int]:
-        """(height, width) of the example at a scale. Raises UsageError where the pattern's scale cannot be meant."""
-        if not longer * longer <= MAX_PIXELS:
-            raise UsageError(
-                f"scale {self.config.scale:g} makes the example {longer:.4g} pixels long; choose a smaller one"
-            )
-        size = fitted(*own, longer)
-        if min(size) < LEAST_SIDE:
-            raise UsageError(
-                f"scale {self.config.scale:g} leaves {size[1]}x{size[0]} pixels of the example; choose a larger one"
-            )
-        return size
 
 
 def canvas(config: TextureConfig, example: tuple[int, int]) -> tuple[int, int]:

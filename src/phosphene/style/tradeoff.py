@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from phosphene.contact import contact_sheet
+from phosphene.display.notebook import embedded, figure, png
 from phosphene.errors import UsageError
 from phosphene.files import atomic_write
 from phosphene.media import png_bytes
@@ -97,7 +98,11 @@ class Grid:
         return atomic_write(Path(path), png_bytes(self.image()))
 
     def _repr_png_(self) -> bytes:
-        return png_bytes(self.image())
+        return png(self.image())
+
+    def _repr_html_(self) -> str:
+        line = f"{len(self)} pictures, alpha / beta from {self.columns[0]:g} to {self.columns[-1]:g}"
+        return figure(embedded(self.image(), self.title), [line])
 
 
 class Tradeoff(Work):

@@ -20,7 +20,6 @@ from torch import Tensor
 from phosphene.engine import Step, arithmetic, optimize
 from phosphene.engine.batching import is_out_of_memory, usable_memory
 from phosphene.errors import PhospheneError, RecipeError, UsageError
-from phosphene.media import MAX_PIXELS
 from phosphene.models import Model
 from phosphene.objectives import INPUT, aim
 from phosphene.objectives.statistics import MASK
@@ -31,7 +30,7 @@ from phosphene.style.carry import carried
 from phosphene.style.job import Job as Job
 from phosphene.style.job import Style as Style
 from phosphene.style.job import finished, prepared
-from phosphene.style.ladder import LEAST_SIDE, fitted, rungs
+from phosphene.style.ladder import compared, fitted, rungs
 from phosphene.style.method import check_start, joined, method
 from phosphene.style.network import adapted
 from phosphene.style.preflight import Plan, planned
@@ -285,19 +284,11 @@ class Transfer:
 
     def _check_styles(self) -> None:
         """Raise UsageError where a style picture would be too large for any memory, or nothing would be left of it."""
-        for style in self.job.styles if self.config.style_scale != 1 else ():
-            longer = self.config.style_scale * max(self.sizes[-1])
-            if longer * longer > MAX_PIXELS:
-                raise UsageError(
-                    f"style_scale {self.config.style_scale:g} makes the style picture {longer:.4g} pixels long; "
-                    f"{MAX_PIXELS**0.5:.0f} are the most"
-                )
-            height, width = self._style_size(style, self._number)
-            if min(height, width) < LEAST_SIDE:
-                raise UsageError(
-                    f"style_scale {self.config.style_scale:g} leaves {width}x{height} pixels of the style picture at "
-                    "the coarsest scale; choose a larger one, or a larger --smallest"
-                )
+        scale = self.config.style_scale
+        for style in self.job.styles if scale != 1 else ():
+            own, setting = (int(style.picture.shape[1]), int(style.picture.shape[2])), f"style_scale {scale:g}"
+            for size in (self.sizes[-1], self.sizes[0]):
+                compared(*own, scale * max(size), setting, "style picture", remedy=", or a larger --smallest")
 
     def _planned(self) -> Plan:
         """How each scale is done with the memory that there is."""
