@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -113,3 +114,10 @@ def test_a_stopped_texture_is_kept_as_it_is(tiny_model: Model, tmp_path: Path) -
     assert work.result().panel.status == "interrupted"
     assert (tmp_path / "texture.png").is_file()
     assert not work.complete
+
+
+@pytest.mark.parametrize(("settings", "even"), [({}, True), ({"edges": "own"}, False), ({"seamless": True}, False)])
+def test_edges_are_even_where_there_are_any(vgg: Model, bricks: Tensor, settings: dict[str, Any], even: bool) -> None:
+    """`tests/models/test_edges.py` tells what that means for the border. A tile has none."""
+    work = Texturing(vgg, bricks, TextureConfig(size=32, steps=1, style_layers="relu1_1,relu2_1", **settings), CPU)
+    assert ("replicated-edges" in work.figure.model.variant) == even

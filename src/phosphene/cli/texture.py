@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -29,6 +29,7 @@ def texture(
     seed: Annotated[int, Picture] = TextureConfig.seed,
     scale: Annotated[float, Picture] = TextureConfig.scale,
     seamless: Annotated[bool, Parameter(negative="", group="Picture")] = TextureConfig.seamless,
+    edges: Annotated[Literal["own", "replicated"], Picture] = TextureConfig.edges,
     style_layers: Annotated[str | None, Picture] = None,
     opened: NetworkFlags = Network(),
     device: Device = RunConfig.device,
@@ -56,13 +57,15 @@ def texture(
         Size of the pattern: 2 is twice that of the example, which is shrunk to the result's size first if larger.
     seamless
         Make a tile: its right edge continues at its left one, its lower edge at its upper one.
+    edges
+        Edges of the network's convolutions: its own, or with the outermost units repeated; a tile has none.
     style_layers
         Layers that hold the style, joined by commas; chosen for the network when left out.
     out
         Folder for the picture, its recipe, and sheet.png with the example beside it.
     """
     screen = Screen(quiet=quiet, as_json=as_json)
-    config = TextureConfig(pixels(size), steps, seed, scale, seamless, style_layers)
+    config = TextureConfig(pixels(size), steps, seed, scale, seamless, edges, style_layers)
     example = seen(style, "example", screen)
     _, network = open_network(model, opened, screen)
     work = Texturing(network, example, config, RunConfig(device, precision), folder=out, metadata=metadata)

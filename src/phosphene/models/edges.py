@@ -24,9 +24,12 @@ REPLACED = ("zeros", "reflect")  # paddings of a convolution that are exchanged;
 def replicated_edges(model: Model) -> Model:
     """A private copy of the model whose convolutions repeat their outermost units, and whose poolings round up.
 
-    The network that was handed in keeps its own. Padding of poolings stays, for no maximum sees it. Raises UsageError
-    when there is no convolution module that pads, and when the network cannot be copied.
+    The network that was handed in keeps its own; one that is such a copy is given back. Padding of poolings stays, for
+    no maximum sees it. Raises UsageError when there is no convolution module that pads, and when the network cannot be
+    copied.
     """
+    if VARIANT in model.variant:
+        return model
     copied = model.prepared(model.device, dtype=model.dtype, memory_format=model.memory_format)
     if copied.net is model.net:
         raise UsageError(f"{model.name} cannot be copied, so its edges cannot be changed")

@@ -116,6 +116,8 @@ class TextureConfig(Settings):
     """Size of the pattern: 2 is twice that of the example, which is shrunk to the result's size first if larger."""
     seamless: bool = False
     """Make a tile: its right edge continues at its left one, its lower edge at its upper one."""
+    edges: Literal["own", "replicated"] = "replicated"
+    """Edges of the network's convolutions: its own, or with the outermost units repeated; a tile has none."""
     style_layers: str | None = None
     """Layers that hold the style, joined by commas; chosen for the network when left out."""
 

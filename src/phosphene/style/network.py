@@ -17,7 +17,6 @@ from phosphene.errors import MediaError, UsageError
 from phosphene.media import read_pixels
 from phosphene.media.decode import SUFFIXES
 from phosphene.models import Model, average_pooling, normalize_activations, replicated_edges
-from phosphene.models.edges import VARIANT as EVEN
 from phosphene.models.pooling import VARIANT as POOLED
 from phosphene.recipe import StyleConfig
 from phosphene.style.job import Job, over_white
@@ -33,14 +32,9 @@ def adapted(model: Model, made: Method, config: StyleConfig, job: Job) -> tuple[
     A model whose channels are scaled already keeps its scales. Raises UsageError where the user asked for a change by
     name and the network cannot have it; where only the preset asks, the network stays as it is, which is said.
     """
-    notes = []
-    if made.edges == "replicated" and EVEN not in model.variant:
-        try:
-            model = replicated_edges(model)
-        except UsageError as error:
-            if config.edges is not None:
-                raise
-            notes.append(f"its own edges stay: {error}")
+    notes: list[str] = []
+    if made.edges == "replicated":
+        model, notes = (replicated_edges(model), []) if config.edges else evened(model)
     if made.pooling == "average" and POOLED not in model.variant:
         try:
             model = average_pooling(model)
@@ -59,6 +53,14 @@ def adapted(model: Model, made: Method, config: StyleConfig, job: Job) -> tuple[
                 raise
             notes.append(f"activations stay as they are: {error}")
     return model, notes
+
+
+def evened(model: Model) -> tuple[Model, list[str]]:
+    """The model with even edges where it can have them, and what to say where not."""
+    try:
+        return replicated_edges(model), []
+    except UsageError as error:
+        return model, [f"its own edges stay: {error}"]
 
 
 def normalized(model: Model, made: Method, pictures: Iterator[Tensor]) -> Model:

@@ -29,6 +29,7 @@ from phosphene.engine.again import (
 from phosphene.errors import PhospheneError, RecipeError, UsageError
 from phosphene.media import pixels_sha256
 from phosphene.models import Model
+from phosphene.models.edges import VARIANT as EVEN
 from phosphene.models.normalized import VARIANT as NORMALIZED
 from phosphene.models.pooling import VARIANT as AVERAGED
 from phosphene.objectives import parse
@@ -210,15 +211,21 @@ Pictures: TypeAlias = dict[str, Tensor]
 
 def _reconstruction(recipe: dict[str, Any], network: Model, pictures: Pictures, run: RunConfig) -> Work:
     layers = ",".join(_layers(recipe, reconstruct.LOSS))
-    variant = recipe["model"].get("variant")
-    pooling = "average" if isinstance(variant, list) and AVERAGED in variant else "max"
+    pooling = "average" if _is_varied(recipe, AVERAGED) else "max"
     told = {"content_layers": layers, "style_layers": layers, "pooling": pooling}
     config = from_json(ReconstructConfig, _told(recipe) | told, where="method")
     return Reconstructing(network, _named(pictures, reconstruct.ORIGINAL), config, run)
 
 
+def _is_varied(recipe: dict[str, Any], word: str) -> bool:
+    """Whether the recipe's network was changed in that way."""
+    variant = recipe["model"].get("variant")
+    return isinstance(variant, list) and word in variant
+
+
 def _texture(recipe: dict[str, Any], network: Model, pictures: Pictures, run: RunConfig) -> Work:
-    told = _told(recipe) | {"style_layers": ",".join(_layers(recipe, reconstruct.LOSS))}
+    edges = "replicated" if _is_varied(recipe, EVEN) else "own"
+    told = _told(recipe) | {"style_layers": ",".join(_layers(recipe, reconstruct.LOSS)), "edges": edges}
     settings = field(recipe, dict, "method")
     config = from_json(TextureConfig, {**settings, **told, "size": settings["size"]}, where="method")
     check_bounds({"pixels of the example's side": (round(told["size"] * config.scale), 0, MAX_SIDE)})

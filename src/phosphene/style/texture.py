@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 from torch import Tensor
@@ -26,6 +27,7 @@ from phosphene.style.inputs import Source, read
 from phosphene.style.job import over_white
 from phosphene.style.ladder import check_canvas, compared, fitted, resized, rungs
 from phosphene.style.method import check_layers, names
+from phosphene.style.network import evened
 from phosphene.style.panel import Panel
 from phosphene.style.periodic import surround
 from phosphene.style.reconstruct import LOSS, mean_gram
@@ -113,13 +115,15 @@ class Texturing(Work):
         own = int(example.shape[1]), int(example.shape[2])
         size = canvas(config, own)
         check_canvas(*size)
+        even = config.edges == "replicated" and not config.seamless
+        model, notes = evened(model) if even else (model, [])
         of = mean_gram(self.layers, of=EXAMPLE).bind(model)
         stages = tuple(self._stages(own, size))
         method = {"size": list(size), "steps": config.steps, "scale": config.scale, "seamless": config.seamless}
         around = surround(model, of.layers) if config.seamless else None
         request = Request(name, {LOSS: Term(1.0, of)}, stages, method, config.seed, around=around)
         figure = Figure(model, KIND, [request], {EXAMPLE: example}, run, folder=folder, metadata=metadata)
-        super().__init__(figure, [f"style layers of {model.name}: {', '.join(self.layers)}"])
+        super().__init__(figure, [f"style layers of {model.name}: {', '.join(self.layers)}", *notes])
 
     def result(self) -> Texture:
         """The texture; for use after the last event."""
@@ -151,6 +155,7 @@ def texture(
     seed: int = TextureConfig.seed,
     scale: float = TextureConfig.scale,
     seamless: bool = TextureConfig.seamless,
+    edges: Literal["own", "replicated"] = TextureConfig.edges,
     layers: Sequence[str] | None = None,
     run: RunConfig | None = None,
 ) -> Texture:
@@ -158,11 +163,11 @@ def texture(
 
     style: a file, a PIL picture, or (3 or 4, h, w) in [0, 1]. model: `vgg19_cd16x` where its weights are, else the
     network inside the package. size: side in pixels or (height, width). scale: how large the pattern is, 1 as in the
-    example. seamless: make a tile.
+    example. seamless: make a tile. edges: of the network; replicated ones leave no dull frame.
     Raises UsageError for what cannot be meant, MediaError for a file that is no picture.
     """
     example = over_white(read(style, EXAMPLE).pixels)
-    config = TextureConfig(size, steps, seed, scale, seamless, None if layers is None else ",".join(layers))
+    config = TextureConfig(size, steps, seed, scale, seamless, edges, None if layers is None else ",".join(layers))
     work = Texturing(model or load(default_model()), example, config, run or RunConfig())
     for _ in work:
         pass
