@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from phosphene.models import load
-from phosphene.models.random_sound import FILTERS, NAMES, SPEC, WIDTHS
+from phosphene.models.random_sound import FILTERS, SEEDS, SPEC, WIDTHS
 
 
 def test_its_filters_are_the_same_every_time_and_the_judge_has_others() -> None:
@@ -16,7 +16,7 @@ def test_its_filters_are_the_same_every_time_and_the_judge_has_others() -> None:
     mine, theirs = ear.net.state_dict(), judge.net.state_dict()
     assert mine.keys() == theirs.keys()
     assert not any(torch.equal(mine[name], theirs[name]) for name in mine)
-    assert set(NAMES) == {"random_sound", "random_sound_judge"}
+    assert set(SEEDS) == {"random_sound", "random_sound_judge"}
 
 
 def test_every_width_hears_all_frequencies_and_so_many_frames() -> None:
