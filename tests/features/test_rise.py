@@ -1,0 +1,115 @@
+"""A picture that is no better than what nobody optimized is told so; a plain color that is the answer is not."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from phosphene.features.render import render
+from phosphene.features.rise import PALE, Rise, alone, contrast, idle, rise
+from phosphene.models import InputSpec, Model, from_module
+from phosphene.objectives import parse
+from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, SignalConfig, TransformConfig
+
+PICTURE = torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(1))
+PLAIN = torch.tensor([0.1, 0.5, 0.9])[:, None, None].expand(3, 24, 24)
+FAINT = 0.5 + 0.1 * (PICTURE - 0.5)
+CPU = RunConfig(device="cpu", precision="float32")
+
+
+@pytest.mark.parametrize(
+    ("picture", "found", "reason"),
+    [
+        (PICTURE, Rise(2.0, 1.0, 0.0), ""),
+        (PICTURE, Rise(1.0, 1.0, 1.0), ""),
+        (PICTURE, Rise(0.995, 1.0, 0.0), ""),
+        (PICTURE, Rise(0.5, 1.0, 0.0), "fell from 1 at the start to 0.5"),
+        (PICTURE, Rise(-2.0, -1.0, 0.0), "fell from -1"),
+        (PLAIN, Rise(0.5, 0.0, 0.0), ""),
+        (FAINT, Rise(0.5, 0.0, 0.0), ""),
+        (FAINT, Rise(0.0, 0.0, 0.0), "nearly one flat color"),
+        (PLAIN, Rise(-1.73, -2.2, -1.77), "no better than by chance (-1.77 on plain gray, -2.2 at the start)"),
+        (PICTURE, Rise(-1.73, -2.2, -1.77), ""),
+        (PLAIN, Rise(1.0, math.nan, 0.0), ""),
+    ],
+)
+def test_what_fell_and_what_is_pale_without_a_rise_are_failures(picture: Tensor, found: Rise, reason: str) -> None:
+    told = idle(picture, found)
+    assert reason in told if reason else told == ""
+    assert ("--lr" in told and "--seed" in told and "--signal" in told) == bool(reason)
+
+
+def test_contrast_is_that_of_the_color_that_varies_most() -> None:
+    striped = torch.full((3, 4, 4), 0.5)
+    striped[1, ::2] = 0.7
+    assert contrast(striped) == pytest.approx(0.1, abs=1e-6)
+    assert contrast(PLAIN) < 1e-6 < contrast(FAINT) < PALE < contrast(PICTURE)
+
+
+def test_the_whole_target_is_compared_with_its_sign_and_prices(tiny_model: Model) -> None:
+    unit, price = (parse(text).bind(tiny_model) for text in ("features.2:3", "tv"))
+    tree = parse("-features.2:3 - 0.01*tv").bind(tiny_model)
+    found = rise(tiny_model, PICTURE, FAINT, tree)
+    values = [rise(tiny_model, PICTURE, FAINT, part) for part in (unit, price)]
+    assert found.end == pytest.approx(-values[0].end - 0.01 * values[1].end, rel=1e-4)
+    assert found.start == pytest.approx(-values[0].start - 0.01 * values[1].start, rel=1e-4)
+    assert values[0].gray == rise(tiny_model, torch.full_like(PICTURE, 0.5), FAINT, unit).end
+
+
+def test_of_a_family_each_row_is_compared_without_the_others(tiny_model: Model) -> None:
+    family = parse("features.2:3,3 - 0.5*diversity(features.2, group=2)").bind(tiny_model)
+    unit = parse("features.2:3").bind(tiny_model)
+    assert rise(tiny_model, PICTURE, FAINT, alone(family, 1)) == rise(tiny_model, PICTURE, FAINT, unit)
+
+
+class Shade(nn.Module):
+    """One unit that answers how red a picture is, and nothing else: a plain color is the right answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.red = nn.Conv2d(3, 1, 1, bias=False)
+        with torch.no_grad():
+            self.red.weight.copy_(torch.tensor([1.0, -1.0, -1.0])[None, :, None, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.red(x)
+        return answer
+
+
+def shade() -> Model:
+    net = nn.Sequential(OrderedDict(shade=Shade()))
+    return from_module(net.eval(), InputSpec(size=(24, 24), mean=(0.5,), std=(0.25,)))
+
+
+@pytest.mark.parametrize("signal", ["pixels", "cppn"])
+def test_a_plain_color_that_is_the_answer_is_ok(signal: str) -> None:
+    config = RenderConfig(
+        steps=200,
+        signal=SignalConfig(signal=signal),  # type: ignore[arg-type]
+        transform=TransformConfig(transforms="none"),
+    )
+    (picture,) = render(shade(), "shade:0", config=config, run=CPU)
+    assert contrast(picture.pixels) < PALE
+    assert (picture.status, picture.reason) == ("ok", "")
+    assert picture.pixels.mean((1, 2))[0] > 0.7 > 0.3 > picture.pixels.mean((1, 2))[1]
+
+
+def test_a_target_that_asks_for_less_is_ok_when_its_unit_fell(tiny_model: Model) -> None:
+    (picture,) = render(tiny_model, "-features.2:3", steps=24, run=CPU)
+    assert picture.activation < 0
+    assert (picture.status, picture.reason) == ("ok", "")
+
+
+def test_an_ascent_that_loses_what_it_started_with_is_a_failure(tiny_model: Model) -> None:
+    """Steps as large as these end in noise, wherever they begin."""
+    unit = "features.2:3"
+    (good,) = render(tiny_model, unit, steps=64, run=CPU)
+    wild = RenderConfig(steps=3, optimizer=OptimizerConfig(lr=1e3))
+    (lost,) = render(tiny_model, unit, config=wild, run=CPU, init=good.pixels)
+    assert lost.activation < good.activation
+    assert lost.status == "degenerate"
+    assert "fell from" in lost.reason
