@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from phosphene.features.render import render
 from phosphene.features.rise import PALE, Rise, alone, contrast, idle, rise
-from phosphene.models import InputSpec, Model, from_module
+from phosphene.models import InputSpec, Model, from_module, load
 from phosphene.objectives import parse
 from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, SignalConfig, TransformConfig
 
@@ -113,3 +113,33 @@ def test_an_ascent_that_loses_what_it_started_with_is_a_failure(tiny_model: Mode
     assert lost.activation < good.activation
     assert lost.status == "degenerate"
     assert "fell from" in lost.reason
+
+
+@pytest.mark.parametrize("target", ["logit:star", "logit:spiral"])
+def test_a_formula_finds_a_form_where_plain_gray_is_a_hill(target: str) -> None:
+    """Classes of minivgg that score less on a faint pattern than on none, in a size that has its shape in 48 steps."""
+    for seed in (0, 1):
+        config = RenderConfig(size=64, steps=48, seed=seed, signal=SignalConfig(signal="cppn"))
+        (picture,) = render(load("minivgg"), target, config=config, run=CPU)
+        assert picture.status == "ok"
+        assert picture.activation > 2
+        assert contrast(picture.pixels) > 0.15
+
+
+class Hill(nn.Module):
+    """One unit that gives most for plain gray."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -x.square().sum(1, keepdim=True)
+
+
+@pytest.mark.parametrize("signal", ["fourier", "pixels", "laplacian", "cppn"])
+def test_a_picture_that_faded_to_gray_is_told(signal: str) -> None:
+    net = nn.Sequential(OrderedDict(hill=Hill()))
+    model = from_module(net.eval(), InputSpec(size=(24, 24), mean=(0.5,), std=(0.25,)))
+    settings = SignalConfig(signal=signal, noise_start=0.01 if signal == "cppn" else 0.1)  # type: ignore[arg-type]
+    config = RenderConfig(steps=200, signal=settings, transform=TransformConfig(transforms="none"))
+    (picture,) = render(model, "hill:0", config=config, run=CPU)
+    assert contrast(picture.pixels) < PALE
+    assert picture.status == "degenerate"
+    assert "nearly one flat color" in picture.reason
