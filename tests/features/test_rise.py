@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from phosphene.features.render import render
-from phosphene.features.rise import PALE, Rise, alone, contrast, idle, rise
+from phosphene.features.rise import PALE, Rise, contrast, idle, rise, sought
 from phosphene.models import InputSpec, Model, from_module, load
 from phosphene.objectives import parse
 from phosphene.recipe import OptimizerConfig, RenderConfig, RunConfig, SignalConfig, TransformConfig
@@ -38,9 +38,17 @@ CPU = RunConfig(device="cpu", precision="float32")
     ],
 )
 def test_what_fell_and_what_is_pale_without_a_rise_are_failures(picture: Tensor, found: Rise, reason: str) -> None:
-    told = idle(picture, found)
+    told = idle(picture, FAINT, found, found)
     assert reason in told if reason else told == ""
     assert ("--lr" in told and "--seed" in told and "--signal" in told) == bool(reason)
+
+
+def test_a_faint_picture_that_grows_is_not_one_that_faded() -> None:
+    """A short run may still be fainter than it will be."""
+    still = Rise(9.5, 4.8, 15.1)
+    assert idle(FAINT, 0.5 + 0.5 * (FAINT - 0.5), still, still) == ""
+    assert "flat" in idle(FAINT, PICTURE, still, still)
+    assert "flat" in idle(PLAIN, PLAIN, still, still)
 
 
 def test_contrast_is_that_of_the_color_that_varies_most() -> None:
@@ -50,20 +58,34 @@ def test_contrast_is_that_of_the_color_that_varies_most() -> None:
     assert contrast(PLAIN) < 1e-6 < contrast(FAINT) < PALE < contrast(PICTURE)
 
 
-def test_the_whole_target_is_compared_with_its_sign_and_prices(tiny_model: Model) -> None:
-    unit, price = (parse(text).bind(tiny_model) for text in ("features.2:3", "tv"))
-    tree = parse("-features.2:3 - 0.01*tv").bind(tiny_model)
-    found = rise(tiny_model, PICTURE, FAINT, tree)
-    values = [rise(tiny_model, PICTURE, FAINT, part) for part in (unit, price)]
-    assert found.end == pytest.approx(-values[0].end - 0.01 * values[1].end, rel=1e-4)
-    assert found.start == pytest.approx(-values[0].start - 0.01 * values[1].start, rel=1e-4)
-    assert values[0].gray == rise(tiny_model, torch.full_like(PICTURE, 0.5), FAINT, unit).end
+def test_a_unit_that_rose_is_no_failure_whatever_its_price_nor_one_that_fell_for_it() -> None:
+    up, down = Rise(2.0, 1.0, 0.0), Rise(1.0, 2.0, 0.0)
+    assert idle(PICTURE, FAINT, up, down) == idle(PICTURE, FAINT, down, up) == ""
+    assert "fell" in idle(PICTURE, FAINT, down, down)
 
 
-def test_of_a_family_each_row_is_compared_without_the_others(tiny_model: Model) -> None:
+def test_a_target_is_compared_with_its_sign_and_with_or_without_prices(tiny_model: Model) -> None:
+    group = parse("-features.2:3,4 - 0.01*tv").bind(tiny_model)
+    free, priced = (rise(tiny_model, PICTURE, FAINT, sought(group, 1, prices=prices)) for prices in (False, True))
+    unit, price = (rise(tiny_model, PICTURE, FAINT, parse(text).bind(tiny_model)) for text in ("features.2:4", "tv"))
+    assert free == Rise(-unit.end, -unit.start, -unit.gray)
+    assert priced.end == pytest.approx(-unit.end - 0.01 * price.end, rel=1e-4)
+    assert priced.start == pytest.approx(-unit.start - 0.01 * price.start, rel=1e-4)
+    assert (
+        unit.gray == rise(tiny_model, torch.full_like(PICTURE, 0.5), FAINT, parse("features.2:4").bind(tiny_model)).end
+    )
+
+
+@pytest.mark.parametrize("prices", [False, True])
+def test_of_a_family_each_row_is_compared_without_the_others(tiny_model: Model, prices: bool) -> None:
     family = parse("features.2:3,3 - 0.5*diversity(features.2, group=2)").bind(tiny_model)
     unit = parse("features.2:3").bind(tiny_model)
-    assert rise(tiny_model, PICTURE, FAINT, alone(family, 1)) == rise(tiny_model, PICTURE, FAINT, unit)
+    assert sought(family, 1, prices=prices) == unit
+
+
+def test_a_price_alone_is_compared_as_it_is(tiny_model: Model) -> None:
+    price = parse("-1*tv").bind(tiny_model)
+    assert sought(price, 0, prices=False) == sought(price, 0, prices=True) == price
 
 
 class Shade(nn.Module):

@@ -27,7 +27,7 @@ from phosphene.features.picture import Picture, Sheet, titled
 from phosphene.features.plan import Plan, kept_steps, named, plan, start_picture
 from phosphene.features.record import Circumstances, record
 from phosphene.features.references import aimed, digests
-from phosphene.features.rise import alone, idle, rise
+from phosphene.features.rise import idle, rise, sought
 from phosphene.features.store import Store
 from phosphene.media import pixels_sha256
 from phosphene.models import Model
@@ -247,8 +247,9 @@ class Rendering:
         why = failure(measured, broken_at, finite=finite)
         if why or batch.start is None:
             return why
-        target = self._aimed(alone(batch.group, batch.rows[place]), self.plan.model)
-        return idle(pixels, rise(self.plan.model, pixels, batch.start[place].float() / 255, target))
+        model, start = self.plan.model, batch.start[place].float() / 255
+        trees = [sought(batch.group, batch.rows[place], prices=prices) for prices in (False, True)]
+        return idle(pixels, start, *(rise(model, pixels, start, self._aimed(tree, model)) for tree in trees))
 
     def _written(self, batch: Batch, place: int, row: int, pixels: Tensor, result: dict[str, Any]) -> Picture:
         name, made = self._name(batch, row), whole(batch.group, row)

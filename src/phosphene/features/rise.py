@@ -1,10 +1,10 @@
 """Whether an optimization came to anything: its picture is compared with the one that it started from.
 
-The whole target is measured, as `measure.py` measures its unit: with its sign and its prices, by the plain network, on
-8-bit pictures. Two ends are told as failures:
+The target is measured with its sign, as `measure.py` measures its unit: by the plain network, on 8-bit pictures. Two
+ends are told as failures:
 
-    fallen      end < start
-    pale, idle  contrast < 1/16   and   end <= max(start, gray) + |start - gray|
+    fallen      end < start, with the prices and without them
+    faded       contrast < 1/16, no more than the start's, and end <= max(start, gray) + |start - gray|, without them
 
 contrast: the standard deviation of the color that varies most. A pale picture is no failure as such: the answer may be
 a plain color, and then it scores higher than what it started from. But many units score higher on plain gray than on
@@ -15,6 +15,7 @@ differ is how far a pattern that nobody optimized moves the unit, so a pale pict
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,9 +23,10 @@ from torch import Tensor
 from phosphene.features.measure import BEHIND, score
 from phosphene.features.members import rebuilt, single, subject
 from phosphene.models import Model
-from phosphene.objectives import Family, Objective, Sum
+from phosphene.objectives import Constant, Family, Objective, Sum
 
 PALE = 1 / 16  # contrast below which a picture is hardly one: the CPPN's gray failures had up to 0.06, pictures 0.1
+FLAT = 1 / 255  # contrast of one flat color: less than an 8-bit level
 FALL = 0.01  # of the start's score: a smaller loss is no more than the rounding to 8 bits
 ADVICE = "try another --seed, a smaller --lr or another --signal"
 
@@ -37,11 +39,19 @@ class Rise:
     start: float
     gray: float
 
+    @property
+    def fell(self) -> bool:
+        """Whether the optimization lost more than rounding does."""
+        return self.start - self.end > FALL * abs(self.start)
 
-def alone(group: Objective, row: int) -> Objective:
-    """The target of one row without what compares it with others of its family; its unit where nothing else is left."""
-    tree = rebuilt(single(group, row), _without_family)
-    return subject(tree) if _compares(tree) else tree
+
+def sought(group: Objective, row: int, *, prices: bool) -> Objective:
+    """The target of one row without what compares it with others of its family; its unit where nothing else is left.
+
+    prices: whether those on the picture alone are left in.
+    """
+    tree = rebuilt(single(group, row), partial(_cut, prices=prices))
+    return subject(tree) if any(isinstance(leaf, Family) for leaf in tree.leaves()) else tree
 
 
 def rise(model: Model, picture: Tensor, start: Tensor, target: Objective) -> Rise:
@@ -56,12 +66,16 @@ def contrast(picture: Tensor) -> float:
     return float(picture.flatten(1).std(dim=1, correction=0).max())
 
 
-def idle(picture: Tensor, found: Rise) -> str:
-    """Why a picture (c, h, w) in [0, 1] is no better than one that nobody optimized, "" when it is better."""
-    if found.start - found.end > FALL * abs(found.start):
+def idle(picture: Tensor, start: Tensor, found: Rise, priced: Rise) -> str:
+    """Why a picture (c, h, w) in [0, 1] is no better than one that nobody optimized, "" when it is better.
+
+    start: what it was before. found, priced: how the target stands without and with its prices.
+    """
+    if found.fell and priced.fell:
         return f"the score fell from {found.start:.4g} at the start to {found.end:.4g}; {ADVICE}"
     chance = max(found.start, found.gray) + abs(found.start - found.gray)
-    if contrast(picture) < PALE and found.end <= chance:
+    left = contrast(picture)
+    if left < PALE and left <= max(contrast(start), FLAT) and found.end <= chance:
         return (
             f"the picture is nearly one flat color, and its score of {found.end:.4g} no better than by chance "
             f"({found.gray:.4g} on plain gray, {found.start:.4g} at the start); {ADVICE}"
@@ -69,12 +83,11 @@ def idle(picture: Tensor, found: Rise) -> str:
     return ""
 
 
-def _without_family(part: Objective) -> Objective:
+def _cut(part: Objective, *, prices: bool) -> Objective:
+    """A sum without its families, and without its prices."""
     if not isinstance(part, Sum):
         return part
-    kept = tuple(term for term in part.parts if not _compares(term))
-    return part if not kept else Sum(kept) if len(kept) > 1 else kept[0]
-
-
-def _compares(tree: Objective) -> bool:
-    return any(isinstance(leaf, Family) for leaf in tree.leaves())
+    kept = [term for term in part.parts if not any(isinstance(leaf, Family) for leaf in term.leaves())]
+    units = [term for term in kept if not all(leaf.regularizes or isinstance(leaf, Constant) for leaf in term.leaves())]
+    kept = kept if prices else units or kept
+    return part if not kept else Sum(tuple(kept)) if len(kept) > 1 else kept[0]
