@@ -137,14 +137,17 @@ def test_an_ascent_that_loses_what_it_started_with_is_a_failure(tiny_model: Mode
     assert "fell from" in lost.reason
 
 
-@pytest.mark.parametrize("target", ["logit:star", "logit:spiral"])
-def test_a_formula_finds_a_form_where_plain_gray_is_a_hill(target: str) -> None:
-    """Classes of minivgg that score less on a faint pattern than on none, in a size that has its shape in 48 steps."""
+@pytest.mark.parametrize(("target", "enough"), [("logit:star", 10.0), ("logit:spiral", 4.5)])
+def test_a_formula_finds_a_form_where_plain_gray_is_a_hill(target: str, enough: float) -> None:
+    """Classes of minivgg that score less on a faint pattern than on none, in a size that has its shape in 48 steps.
+
+    enough: more than from a faint, soft start.
+    """
     for seed in (0, 1):
         config = RenderConfig(size=64, steps=48, seed=seed, signal=SignalConfig(signal="cppn"))
         (picture,) = render(load("minivgg"), target, config=config, run=CPU)
         assert picture.status == "ok"
-        assert picture.activation > 2
+        assert picture.activation > enough
         assert contrast(picture.pixels) > 0.15
 
 
