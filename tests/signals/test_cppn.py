@@ -79,6 +79,35 @@ def test_a_given_picture_is_refused_with_a_way_out() -> None:
         started((6, 6)).encode(torch.full((2, 3, 6, 6), 0.5))
 
 
+def test_a_start_is_a_bold_pattern_about_gray() -> None:
+    """Its colors before the sigmoid have no mean, so that no row begins white or black, where nothing moves."""
+    signal = Cppn(32, size=(48, 64))
+    signal.start(Generators(0, [f"unit {row}" for row in range(32)]))
+    with torch.no_grad():
+        linear, pictures = signal.linear(), signal()
+    assert float(linear.mean((2, 3)).abs().max()) < 1e-4
+    contrasts = pictures.flatten(2).std(2).amax(1)
+    assert float(contrasts.min()) > 0.08
+    assert 0.15 < float(contrasts.median()) < 0.35
+    assert float(((pictures < 0.02) | (pictures > 0.98)).float().mean()) < 0.1
+
+
+def test_a_start_is_the_same_to_the_bit_in_a_batch_of_any_shape() -> None:
+    alone, together = Cppn(1, size=(31, 30)), Cppn(5, size=(31, 30))
+    alone.start(Generators(3, ["c"]))
+    together.start(Generators(3, ["a", "b", "c", "d", "e"]))
+    for one, many in zip(alone.parameters(), together.parameters(), strict=True):
+        assert torch.equal(one[0], many[2])
+
+
+def test_the_deviation_of_a_start_says_how_bold_it_is() -> None:
+    def contrast(deviation: float) -> float:
+        return float(started((32, 32), deviation=deviation)().detach().flatten(2).std(2).mean())
+
+    assert contrast(0.0) == 0
+    assert contrast(0.001) < 0.3 * contrast(0.01) < contrast(0.01)
+
+
 def test_a_row_is_optimised_the_same_to_the_bit_in_any_company_and_place(tiny_model: Model, ascend: Ascend) -> None:
     config = RenderConfig(steps=6, optimizer=OptimizerConfig(lr=0.005))
 

@@ -32,8 +32,8 @@ class Batch:
     """Some rows of one group, and where they stand.
 
     index: the group's number. group: its objective. rows: which of its rows. shape: pictures in the tensor; the last
-    row fills up what is more than `rows`. steps: done so far. broken: (b,) as in `Step`. frames: step -> pictures
-    (b, c, h, w) as uint8.
+    row fills up what is more than `rows`. steps: done so far. broken: (b,) as in `Step`. start: pictures (b, c, h, w)
+    before the first step, as uint8. frames: step -> such pictures.
     """
 
     index: int
@@ -46,6 +46,7 @@ class Batch:
     broken: Tensor | None = None
     began: float = field(default_factory=time.perf_counter)
     signal: Signal | None = None
+    start: Tensor | None = None
     frames: dict[int, Tensor] = field(default_factory=dict)
 
     @property
@@ -152,6 +153,11 @@ def visible(signal: Signal) -> tuple[Tensor, Tensor]:
         raw = signal.finished().float().cpu()
     finite = torch.isfinite(raw)
     return quantize(torch.where(finite, raw, BEHIND)), finite.flatten(1).all(1)
+
+
+def eight_bit(pictures: Tensor) -> Tensor:
+    """Pictures in [0, 1] as a quarter of the memory holds them, uint8."""
+    return (pictures * 255).round().to(torch.uint8)
 
 
 def larger(work: Plan, signal: Signal) -> Tensor | None:

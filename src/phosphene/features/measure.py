@@ -1,7 +1,8 @@
 """The honest number: what a stranger finds who loads the saved picture and runs the plain network on it.
 
 No transforms, no copy of the network, float32, the 8-bit picture, one picture at a time, resized to nothing. The same
-look tells a picture that failed: a unit that is silent on it, a flat color, a number that is none.
+look tells a picture that failed: a unit that is silent on it, a number that is none. `rise.py` tells one that came to
+nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from phosphene.models import Model
 from phosphene.objectives import INPUT, Objective
 
 BEHIND = 0.5  # gray that shows through where a picture with an alpha channel is transparent
-FLAT = 1.0 / 255  # standard deviation below which a picture is one flat color: less than one 8-bit level
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,19 @@ def measure(model: Model, picture: Tensor, unit: Objective, *, blank: float = BE
     x = picture[None].to(model.device, torch.float32)
     with torch.enable_grad():
         x.requires_grad_(True)
-        score = _score(model, x, unit)
-        reads = bool(unit.layers - {INPUT}) and score.requires_grad
-        (gradient,) = torch.autograd.grad(score, [x], materialize_grads=True) if reads else (None,)
-    value = float(score.detach())
+        reached = score(model, x, unit)
+        reads = bool(unit.layers - {INPUT}) and reached.requires_grad
+        (gradient,) = torch.autograd.grad(reached, [x], materialize_grads=True) if reads else (None,)
+    value = float(reached.detach())
     silent = gradient is not None and not bool(gradient.any())
     if silent:  # a softmax at exactly 1 has no gradient either, and is no failure
         with torch.no_grad():
-            silent = value == float(_score(model, torch.full_like(x, blank), unit))
+            silent = value == float(score(model, torch.full_like(x, blank), unit))
     return Measured(value, silent)
 
 
-def failure(pixels: Tensor, measured: Measured, broken_at: int, *, finite: bool) -> str:
-    """Why a finished picture (c, h, w) shows nothing, "" when it is sound.
+def failure(measured: Measured, broken_at: int, *, finite: bool) -> str:
+    """Why a finished picture shows nothing, "" when it is sound.
 
     broken_at: the step at which its gradient stopped being finite, 0 for never. finite: its values before rounding.
     """
@@ -59,17 +59,16 @@ def failure(pixels: Tensor, measured: Measured, broken_at: int, *, finite: bool)
         return f"the network gives {measured.value} for this picture"
     if measured.silent:
         return "the unit stays silent: no gradient reaches the picture"
-    if float(pixels.flatten(1).std(dim=1).max()) < FLAT:
-        return "the picture is one flat color"
     return ""
 
 
-def _score(model: Model, x: Tensor, unit: Objective) -> Tensor:
+def score(model: Model, x: Tensor, objective: Objective) -> Tensor:
+    """What an objective (bound, one row) gives for a picture (1, c, h, w), or for a sound, with its graph."""
     acts = {INPUT: x}
     seen = x
     if x.shape[1] == model.spec.channels + 1:
         seen = x[:, :-1] * x[:, -1:] + BEHIND * (1 - x[:, -1:])
-    layers = unit.layers - {INPUT}
+    layers = objective.layers - {INPUT}
     if layers:
         acts.update(model.activations(seen, layers))
-    return unit(acts, torch.zeros(1, dtype=torch.int64, device=x.device)).sum()
+    return objective(acts, torch.zeros(1, dtype=torch.int64, device=x.device)).sum()

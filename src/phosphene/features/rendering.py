@@ -18,15 +18,16 @@ from torch import Tensor
 from phosphene.engine import Loop, Step, arithmetic, optimize
 from phosphene.engine.batching import is_out_of_memory
 from phosphene.errors import PhospheneError
-from phosphene.features.batch import Batch, larger, numbered, parts, refuse_cut, visible
+from phosphene.features.batch import Batch, eight_bit, larger, numbered, parts, refuse_cut, visible
 from phosphene.features.course import already, cut, each, ended, keep_state, rows_that_fit
 from phosphene.features.events import Done, Event, Notice, Progress
-from phosphene.features.measure import failure, measure
+from phosphene.features.measure import Measured, failure, measure
 from phosphene.features.members import label, single, subject, whole
 from phosphene.features.picture import Picture, Sheet, titled
 from phosphene.features.plan import Plan, kept_steps, named, plan, start_picture
 from phosphene.features.record import Circumstances, record
 from phosphene.features.references import aimed, digests
+from phosphene.features.rise import idle, rise, sought
 from phosphene.features.store import Store
 from phosphene.media import pixels_sha256
 from phosphene.models import Model
@@ -182,6 +183,7 @@ class Rendering:
         objective = self._aimed(batch.objective(), model)
         signal, transform = self._parts(objective, batch.shape)
         batch.signal, batch.began, self._live = signal, time.perf_counter(), batch
+        batch.start = eight_bit(visible(signal)[0])
         state = self.store.restore(batch.key) if self.store is not None else None
         if state is not None:
             batch.frames = {int(i): frame for i, frame in state["frames"]}
@@ -221,7 +223,7 @@ class Rendering:
         if step.i not in self.kept_steps or batch.signal is None:
             return
         pixels, _ = visible(batch.signal)
-        batch.frames[step.i] = (pixels * 255).round().to(torch.uint8)
+        batch.frames[step.i] = eight_bit(pixels)
         if self.store is not None and step.i in self.snapshots:
             for place, row in enumerate(batch.rows):
                 self.store.put_frame(self._name(batch, row), step.i, pixels[place])
@@ -233,11 +235,21 @@ class Rendering:
         for place, row in enumerate(batch.rows):
             unit = self._aimed(subject(single(batch.group, row)), self.plan.model)
             measured = measure(self.plan.model, pixels[place], unit)
-            why = partial(failure, pixels[place], measured, finite=bool(finite[place]))
+            why = partial(self._failure, batch, place, pixels[place], measured, finite=bool(finite[place]))
             result = ended(batch, place, self.plan.config.steps, measured, why, seconds)
             yield self._add(batch, row, self._written(batch, place, row, pixels[place], result))
             if self.store is not None and large is not None:
                 self.store.put_large(self._name(batch, row), large[place])
+
+    def _failure(
+        self, batch: Batch, place: int, pixels: Tensor, measured: Measured, broken_at: int, *, finite: bool
+    ) -> str:
+        why = failure(measured, broken_at, finite=finite)
+        if why or batch.start is None:
+            return why
+        model, start = self.plan.model, batch.start[place].float() / 255
+        trees = [sought(batch.group, batch.rows[place], prices=prices) for prices in (False, True)]
+        return idle(pixels, start, *(rise(model, pixels, start, self._aimed(tree, model)) for tree in trees))
 
     def _written(self, batch: Batch, place: int, row: int, pixels: Tensor, result: dict[str, Any]) -> Picture:
         name, made = self._name(batch, row), whole(batch.group, row)

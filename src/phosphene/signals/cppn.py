@@ -6,9 +6,11 @@ Stanley 2007; as an image parameterization Mordvintsev et al., Distill 2018 ("Di
 whose widths, depth and activation these are; the constants bring both halves of a(N(0, 1)) to unit size. It is smooth
 by nature, and a formula has no size: `at` draws it anew in any.
 
-Departures: rows are one batched product, not a network each. The last layer starts as soft patterns, not at zero, so
-that pictures of different units differ from the first. The longer side spans +-sqrt(3) and the shorter less, so that
-pictures that are not square are not stretched. It cannot be given a picture: no weights make a photograph.
+Departures: rows are one batched product, not a network each. It starts as a bold pattern about gray, where lucid's last
+layer starts at zero. For many units gray is a hill: the faint, soft patterns beside it score less than none, so that
+ascent from there fades them out and ends on gray. Bold and detailed ones lie beyond that. The longer side spans
++-sqrt(3) and the shorter less, so that pictures that are not square are not stretched. It cannot be given a picture: no
+weights make a photograph.
 """
 
 from __future__ import annotations
@@ -29,9 +31,8 @@ WIDTH = 24  # numbers per hidden layer, before the activation doubles them; luci
 REACH = math.sqrt(3)  # positions are uniform in +-sqrt(3): of unit variance, as the activation expects
 ATAN, SQUARE = 0.67, 0.6  # standard size of atan and of its square on normal numbers; lucid's
 STEP_SIZE = 0.002  # weights of all layers move at once; at lucid's 0.005 some pictures of SqueezeNet go flat
-UNIT = (
-    15.0  # of the start of the last layer: at the usual deviation of 0.01 its sums have unit size, and do not saturate
-)
+GAIN = math.sqrt(2)  # of hidden layers at the start: twice the detail of 1, which is too soft for most units
+UNIT = 40.0  # of the start of the last layer: at the usual deviation of 0.01 its patterns are bold and do not saturate
 STRIP = 1 << 18  # positions drawn at once by `at`, over all rows: 50 MB per layer
 
 
@@ -74,13 +75,18 @@ class Cppn(Signal):
         self.write(self.unsquash(pictures))
 
     def start(self, generators: Generators, deviation: float = 0.01) -> None:
-        """Hidden layers of unit variance, a last one of 15 times the deviation."""
+        """Patterns whose colors have gray as their mean; how bold they are goes with the deviation.
+
+        The squares have a mean of their own; left in, some rows would begin nearly white, where nothing moves.
+        """
         with torch.no_grad():
             for depth, weight in enumerate(self.weights):
-                last = depth == LAYERS
-                scale = UNIT * deviation if last else math.sqrt(1 / weight.shape[1])
+                hidden = (GAIN if depth else 1.0) * math.sqrt(1 / weight.shape[1])
+                scale = UNIT * deviation if depth == LAYERS else hidden
                 weight.copy_(scale * generators.normal("start", depth, weight.shape[1:]))
             self.levels.zero_()
+            for row in range(self.rows):  # each on its own: the same to the bit in a batch of any shape
+                self.levels[row] = -self._drawn(self.positions, slice(row, row + 1)).mean(1)
 
     def at(self, size: tuple[int, int]) -> Tensor:
         """The same pictures in another size: (b, c, height, width) in [0, 1], without gradient."""
@@ -89,12 +95,13 @@ class Cppn(Signal):
             strips = [self._drawn(strip) for strip in torch.split(places, max(1, STRIP // self.rows))]
             return self.squash(torch.cat(strips, 1).transpose(1, 2).reshape(*self.shape[:2], *size))
 
-    def _drawn(self, places: Tensor) -> Tensor:
+    def _drawn(self, places: Tensor, rows: slice = slice(None)) -> Tensor:
         """(n, 2) positions -> (b, n, c). Positions come first: tall products are twice as fast as wide ones."""
-        x = places.expand(self.rows, -1, -1)
-        for weight in self.weights[:-1]:
+        *hidden, last = (weight[rows] for weight in self.weights)
+        x = places.expand(len(last), -1, -1)
+        for weight in hidden:
             x = Bend.apply(torch.bmm(x, weight))
-        return torch.bmm(x, self.weights[-1]) + self.levels
+        return torch.bmm(x, last) + self.levels[rows]
 
 
 def positions(size: tuple[int, int]) -> Tensor:
