@@ -26,7 +26,8 @@ LARGEST = 2  # times its own size that a picture is shown at most: beyond that i
 COLUMNS = (1, 2, 3, 4, 6)  # figures abreast that halve well on a narrow screen
 ANCHOR = re.compile(r"[a-z][a-z0-9-]*")
 CODE = re.compile(r"`([^`]+)`")
-JOINT = re.compile(r"_(?=\w)")  # where a long file name may be broken in a caption
+LONG = re.compile(r"\S{16,}")  # a word, as a file name, that may have to be broken in a caption
+JOINT = re.compile(r"_(?=\w)")  # and where
 NUMBER = re.compile(r"[-+~]?[\d.]")  # how a cell that is a number begins
 
 
@@ -211,9 +212,14 @@ def figure_html(figure: Figure) -> str:
     if figure.sound:
         label = escape(f"listen: {figure.alt}")
         picture += f'<audio controls preload="none" src="{url(figure.sound)}" aria-label="{label}"></audio>'
-    lines = "".join(f"<span>{JOINT.sub('_<wbr>', inline(line))}</span>" for line in figure.caption)
+    lines = "".join(f"<span>{LONG.sub(broken, inline(line))}</span>" for line in figure.caption)
     caption = f"<figcaption>{lines}</figcaption>" if lines else ""
     return f'<figure style="max-width:{LARGEST * figure.width}px">{picture}{caption}</figure>'
+
+
+def broken(word: re.Match[str]) -> str:
+    """A long word that may be broken at its underscores."""
+    return JOINT.sub("_<wbr>", word.group())
 
 
 def paragraphs(texts: tuple[str, ...]) -> Iterator[str]:
