@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from phosphene.demo.piece import Stage, Stopped
 from phosphene.features.audio_config import AudioConfig
@@ -15,6 +16,8 @@ from phosphene.features.store import SoundStore
 from phosphene.models import Model
 from phosphene.recipe import RunConfig
 
+SoundSignal: TypeAlias = Literal["stft", "modulated", "fourier", "samples"]
+
 
 @dataclass(frozen=True)
 class SoundTake:
@@ -23,16 +26,19 @@ class SoundTake:
     targets: tuple[str, ...]
     steps: int
     cost: int
+    signal: SoundSignal = AudioConfig.signal
 
     def command(self, stage: Stage, model: Model) -> str:
         """The command line that makes the clips, for a POSIX shell."""
         words = ["phosphene", "audio", "render", model.name, *self.targets]
         words += ["--steps", str(self.steps), "--seed", str(stage.seed)]
+        words += ["--signal", self.signal] if self.signal != AudioConfig.signal else []
         return shlex.join([*words, *stage.machine, "--out", stage.folder.as_posix()])
 
     def sound(self, stage: Stage, model: Model) -> Generator[Progress, None, Clips]:
         """Carry it out; the clips, which are written."""
-        config, run = AudioConfig(steps=self.steps, seed=stage.seed), RunConfig(stage.run.device, checkpoint_every=0)
+        config = AudioConfig(steps=self.steps, seed=stage.seed, signal=self.signal)
+        run = RunConfig(stage.run.device, checkpoint_every=0)
         store = SoundStore(stage.folder)
         work = Sounding(model, self.targets, config, run, store=store)
         stage.begin(work)

@@ -6,19 +6,19 @@ Source: Kim et al. 2018, arXiv 1802.06182 (CREPE); Plakal and Ellis 2020 (YAMNet
 from __future__ import annotations
 
 from phosphene.demo.piece import Piece, Stage, Work, short
-from phosphene.demo.sounded import SoundTake
+from phosphene.demo.sounded import SoundSignal, SoundTake
 from phosphene.models import load
 from phosphene.models.weights import cached_weights
 from phosphene.reports.sound import sound_figure
 
-STEPS = 48
-COST = 200  # picture-steps of a rendering at the usual size that take as long, by minivgg
+STEPS = 128  # YAMNet's birds call and its siren goes up and down by then
+COST = 250  # picture-steps of a rendering at the usual size that take as long, by minivgg
 CLASSES = ("Bird", "Speech", "Siren")  # of YAMNet, whose clips differ most to the eye
-# networks that hear, and what is asked of them: kinds of sound, an octave of pitches, a voice
-WANTED = {
-    "yamnet": tuple(f"logit:{name} + margin:{name}" for name in CLASSES),
-    "crepe_tiny": ("logit:168", "logit:228"),
-    "silero_vad_16k": ("logit:speech",),
+# networks that hear, what is asked of them (kinds of sound, an octave, a voice), and the signal that suits it
+WANTED: dict[str, tuple[tuple[str, ...], SoundSignal]] = {
+    "yamnet": (tuple(f"logit:{name} + margin:{name}" for name in CLASSES), "modulated"),
+    "crepe_tiny": (("logit:168", "logit:228"), "stft"),
+    "silero_vad_16k": (("logit:speech",), "stft"),
 }
 
 
@@ -32,8 +32,10 @@ def make(stage: Stage) -> Work:
             "where they are published.",
         )
     model = load(name)
-    targets = WANTED[name] if name != "yamnet" or model.labels else ("logit:0", "logit:106")
-    take = SoundTake(targets, STEPS, COST)
+    targets, signal = WANTED[name]
+    if name == "yamnet" and not model.labels:
+        targets = ("logit:0", "logit:106")
+    take = SoundTake(targets, STEPS, COST, signal)
     clips = yield from take.sound(stage, model)
     figures = [
         sound_figure(clip, stage.page, (clip.target.split(" + ")[0], f"activation {short(clip.activation)}"))
