@@ -24,6 +24,11 @@ from phosphene.transforms import build
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
 
+# One thread, here and in the commands that tests start: sums inside kernels depend on how many there are, and threads
+# that wait for each other on a busy machine take more time than they save. The cores are used by several workers.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+
 
 class Fork(nn.Module):
     """A layer with a tuple output: its features, and their mean over space."""

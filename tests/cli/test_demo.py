@@ -20,6 +20,7 @@ from phosphene.cli import main as command_line
 from phosphene.cli.demo import suggestions
 from phosphene.cli.options import Network
 from phosphene.demo import PIECES, Demo
+from phosphene.demo.pieces import sound
 from phosphene.errors import EXIT_FAILED
 from phosphene.models import DEFAULT_MODEL, Model
 from phosphene.objectives import parse
@@ -27,6 +28,12 @@ from phosphene.objectives import parse
 PATIENCE = 240.0  # seconds until a test gives up on another process: starved machines are slow, not wrong
 OWN = ("--model", "nets:rgb", "--device", "cpu")
 BARE = ("--model", "nets:bare", "--input-size", "24", "--mean", "0.5", "--std", "0.25", "--device", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def short_listening(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sounds in few steps: the network that hears is large, and nothing here asks how its clips sound."""
+    monkeypatch.setattr(sound, "STEPS", 2)
 
 
 def pixels(file: Path) -> np.ndarray[Any, Any]:
