@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from phosphene.recipe import RenderConfig, RunConfig
 
 DATA, UNITS, PLACES = "textures:24", "conv3_1:7..9", ("conv3_1-7", "conv3_1-8", "conv3_1-9")
 QUICK = CardConfig(examples=2, diverse=2, steps=2, abreast=2)
+BARE = replace(QUICK, steps=0)
 ONE, SMALL = ProbeConfig(probed=1), RenderConfig(size=48)
 
 
@@ -62,6 +64,15 @@ def whole(make: type[Bookmaking], tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
+@pytest.fixture(scope="module")
+def bare(make: type[Bookmaking], whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The book anew without pictures: steps are another recipe."""
+    folder = tmp_path_factory.mktemp("bare") / "book"
+    shutil.copytree(whole, folder)
+    assert len(cards(make(folder, BARE))) == 3
+    return folder
+
+
 def test_an_interrupted_book_lists_what_is_done_and_goes_on_to_the_same(
     make: type[Bookmaking], whole: Path, tmp_path: Path
 ) -> None:
@@ -91,22 +102,26 @@ def test_a_book_that_is_done_makes_nothing(make: type[Bookmaking], whole: Path) 
     assert (again.kept, [one.place for one in again.entries]) == (3, list(PLACES))
 
 
-def test_how_many_at_once_is_no_other_recipe_and_steps_are(make: type[Bookmaking], whole: Path, tmp_path: Path) -> None:
+def test_how_many_at_once_is_no_other_recipe_and_what_is_asked_is(
+    make: type[Bookmaking], whole: Path, bare: Path, tmp_path: Path
+) -> None:
     assert cards(make(whole, replace(QUICK, abreast=3))) == []
-    cards(make(tmp_path, replace(QUICK, steps=0, faithfulness=False)))
-    assert len(cards(make(tmp_path, replace(QUICK, steps=0)))) == 3
+    again = shutil.copytree(bare, tmp_path / "book")
+    assert cards(make(again, BARE)) == []
+    assert len(cards(make(again, replace(BARE, faithfulness=False)))) == 3
 
 
 @pytest.mark.parametrize("harm", ["missing", "torn", "pageless"])
-def test_a_card_that_is_not_whole_is_made_again(make: type[Bookmaking], tmp_path: Path, harm: str) -> None:
-    bare = replace(QUICK, steps=0)
-    cards(make(tmp_path, bare))
-    file = tmp_path / "conv3_1-8" / "card.json"
+def test_a_card_that_is_not_whole_is_made_again(
+    make: type[Bookmaking], bare: Path, tmp_path: Path, harm: str
+) -> None:
+    folder = shutil.copytree(bare, tmp_path / "book")
+    file = folder / "conv3_1-8" / "card.json"
     if harm == "torn":
         file.write_text(file.read_text()[:100])
     else:
         (file if harm == "missing" else file.with_name("index.html")).unlink()
-    assert cards(make(tmp_path, bare)) == ["conv3_1:8"]
+    assert cards(make(folder, BARE)) == ["conv3_1:8"]
     assert file.with_name("index.html").is_file()
 
 

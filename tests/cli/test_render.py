@@ -208,11 +208,19 @@ SETTINGS = ["conv:0..2", "--steps", "700"]
 NAMES = ["conv-0", "conv-1", "conv-2"]
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, np.ndarray[Any, Any]]:
+    """What tests of this file look at together."""
+    return {}
+
+
 @pytest.fixture
-def unbroken(workplace: Path) -> dict[str, np.ndarray[Any, Any]]:
+def unbroken(workplace: Path, kept: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
     """The pictures of LONG, made without a break."""
-    assert run([*LONG, *SETTINGS, "--out", "unbroken", "--quiet", "--json"]) == 0
-    return {name: pixels(workplace / "unbroken" / f"{name}.png") for name in NAMES}
+    if not kept:
+        assert run([*LONG, *SETTINGS, "--out", "unbroken", "--quiet", "--json"]) == 0
+        kept.update({name: pixels(workplace / "unbroken" / f"{name}.png") for name in NAMES})
+    return kept
 
 
 def test_killed_and_resumed_is_the_same_to_the_bit(
