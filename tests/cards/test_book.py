@@ -112,9 +112,7 @@ def test_how_many_at_once_is_no_other_recipe_and_what_is_asked_is(
 
 
 @pytest.mark.parametrize("harm", ["missing", "torn", "pageless"])
-def test_a_card_that_is_not_whole_is_made_again(
-    make: type[Bookmaking], bare: Path, tmp_path: Path, harm: str
-) -> None:
+def test_a_card_that_is_not_whole_is_made_again(make: type[Bookmaking], bare: Path, tmp_path: Path, harm: str) -> None:
     folder = shutil.copytree(bare, tmp_path / "book")
     file = folder / "conv3_1-8" / "card.json"
     if harm == "torn":

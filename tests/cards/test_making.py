@@ -104,8 +104,9 @@ def test_similar_units_are_those_that_correlate(made: Card) -> None:
     assert made.subject.eye.unit not in [one.number for one in made.relations.similar]
 
 
-def test_an_output_has_no_map_and_a_card_all_the_same(model: Model, tmp_path: Path) -> None:
-    found = card(model, "logit:spiral", DATA, config=CardConfig(examples=2, steps=0), probes=ProbeConfig(probed=1))
+def test_an_output_has_no_map_and_a_card_all_the_same(model: Model, made: Card, tmp_path: Path) -> None:
+    index, config = made.subject.index, CardConfig(examples=2, steps=0)
+    found = card(model, "logit:spiral", DATA, index=index, config=config, probes=ProbeConfig(probed=1))
     assert found.name == "output:13 spiral"
     assert [one.warm is None for one in found.spectrum["minimum"]] == [True, True]
     assert found.spectrum["maximum"][0].warm is not None  # by deletion
@@ -131,9 +132,10 @@ def test_it_shows_itself_in_a_notebook(made: Card) -> None:
         assert "conv4_2:9" in text
 
 
-def test_one_unit_at_a_time(model: Model) -> None:
+def test_one_unit_at_a_time(model: Model, made: Card) -> None:
+    index, config = made.subject.index, CardConfig(examples=1, steps=0, faithfulness=False)
     with pytest.raises(UsageError, match="one unit at a time"):
-        card(model, "conv4_2:0..1", "textures:8", config=CardConfig(examples=1, steps=0), probes=ProbeConfig(probed=1))
+        card(model, "conv4_2:0..1", DATA, index=index, config=config, probes=ProbeConfig(probed=1))
 
 
 @pytest.mark.parametrize("wrong", [{"examples": 7}, {"diverse": 0}, {"steps": -1}])

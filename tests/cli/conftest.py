@@ -58,6 +58,12 @@ def dead():
     return Dead(3), spec(3)
 
 
+def tokens():
+    from torchvision.models import VisionTransformer
+
+    return VisionTransformer(32, 8, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=16), InputSpec(size=(32, 32))
+
+
 def bare():
     return Small(3)
 

@@ -226,7 +226,7 @@ def unbroken(workplace: Path, kept: dict[str, np.ndarray[Any, Any]]) -> dict[str
 def test_killed_and_resumed_is_the_same_to_the_bit(
     phosphene: Any, process: Process, workplace: Path, unbroken: dict[str, Any]
 ) -> None:
-    killed = process(*LONG, *SETTINGS, "--checkpoint-every", "2")
+    killed = process(*LONG, *SETTINGS, "--checkpoint-every", "20")
     wait_for(f"{WORK}/batch-0-2-*", workplace / "out", killed)  # of the second batch
     killed.kill()
     killed.communicate()
@@ -252,7 +252,7 @@ def test_killed_and_resumed_is_the_same_to_the_bit(
 def test_interrupted_keeps_the_pictures_and_goes_on_the_same(
     phosphene: Any, process: Process, workplace: Path, unbroken: dict[str, Any]
 ) -> None:
-    running = process(*LONG, *SETTINGS, "--checkpoint-every", "2", "--json")
+    running = process(*LONG, *SETTINGS, "--checkpoint-every", "20", "--json")
     wait_for(f"{WORK}/batch-*", workplace / "out", running)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=PATIENCE)
@@ -314,7 +314,7 @@ def test_a_minus_sign_in_front_minimises(phosphene: Any, workplace: Path) -> Non
 
 
 def test_stdout_that_closes_early_is_no_traceback(process: Process, workplace: Path) -> None:
-    other = process("models", "--json")
+    other = process("layers", "minivgg", "--json")
     assert other.stdout is not None
     other.stdout.close()
     other.stdout = None
@@ -327,7 +327,7 @@ def test_stdout_on_a_full_disk_is_one_line(process: Process, workplace: Path) ->
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full")
     with open("/dev/full", "w") as full:
-        other = process("models", stdout=full)
+        other = process("layers", "minivgg", stdout=full)
         _, err = other.communicate(timeout=PATIENCE)
     assert other.returncode == 1
     assert err == "error: no space left on the disk\n"

@@ -123,7 +123,7 @@ def test_it_is_listed_first() -> None:
 
 
 def test_pictures_of_stripes_have_their_angle(model: Model, truth: ModuleType) -> None:
-    sheet = ph.render(model, [f"logit:{name}" for name in CLASSES[:8]], size=96, steps=96)
+    sheet = ph.render(model, [f"logit:{name}" for name in CLASSES[:8]], size=64, steps=96)
     for name, picture in zip(CLASSES[:8], sheet, strict=True):
         assert truth.measured(name, picture.pixels.numpy())["off"] < 10, name
 
