@@ -20,7 +20,7 @@ from phosphene.cards.entry import DOUBTS, Entry
 from phosphene.cards.making import carding
 from phosphene.examples.index import Index
 from phosphene.examples.scan import scan
-from phosphene.models import Model, load
+from phosphene.models import Model
 from phosphene.recipe import RenderConfig, RunConfig
 
 DATA, UNITS, PLACES = "textures:24", "conv3_1:7..9", ("conv3_1-7", "conv3_1-8", "conv3_1-9")
@@ -30,20 +30,15 @@ ONE, SMALL = ProbeConfig(probed=1), RenderConfig(size=48)
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    return load()
+def index(small: Model) -> Index:
+    return scan(small, DATA, layers=["conv3_1", "output"])
 
 
 @pytest.fixture(scope="module")
-def index(model: Model) -> Index:
-    return scan(model, DATA, layers=["conv3_1", "output"])
-
-
-@pytest.fixture(scope="module")
-def make(model: Model, index: Index) -> type[Bookmaking]:
+def make(small: Model, index: Index) -> type[Bookmaking]:
     class Made(Bookmaking):
         def __init__(self, folder: Path, config: CardConfig = QUICK) -> None:
-            super().__init__(model, UNITS, DATA, folder, index=index, config=config, probes=ONE, render=SMALL)
+            super().__init__(small, UNITS, DATA, folder, index=index, config=config, probes=ONE, render=SMALL)
 
     return Made
 
@@ -123,12 +118,12 @@ def test_a_card_that_is_not_whole_is_made_again(make: type[Bookmaking], bare: Pa
     assert file.with_name("index.html").is_file()
 
 
-def test_together_the_pictures_are_those_of_each_alone(model: Model, index: Index) -> None:
+def test_together_the_pictures_are_those_of_each_alone(small: Model, index: Index) -> None:
     run = RunConfig(device="cpu", precision="float32", batch_shape=4)
 
     def made(target: str, abreast: int) -> list[Card]:
         config = replace(QUICK, abreast=abreast, faithfulness=False)
-        work = carding(model, target, DATA, index=index, config=config, probes=ONE, render=SMALL, run=run)
+        work = carding(small, target, DATA, index=index, config=config, probes=ONE, render=SMALL, run=run)
         return [event for event in work if isinstance(event, Card)]
 
     together = made("conv3_1:7..8", 2)
@@ -164,7 +159,7 @@ def test_a_row_sorts_and_searches_by_what_the_card_says(whole: Path) -> None:
     assert "http" not in text
 
 
-def test_a_book_is_a_page_of_its_own(model: Model, index: Index, tmp_path: Path) -> None:
+def test_a_book_is_a_page_of_its_own(small: Model, index: Index, tmp_path: Path) -> None:
     config = replace(QUICK, steps=0, examples=1)
-    page = book(model, "conv3_1:7..7", DATA, tmp_path / "out", index=index, config=config, probes=ONE)
+    page = book(small, "conv3_1:7..7", DATA, tmp_path / "out", index=index, config=config, probes=ONE)
     assert (page.name, listed(page.parent)) == ("index.html", ["conv3_1-7"])
