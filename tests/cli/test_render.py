@@ -204,7 +204,7 @@ def test_memory_that_runs_out_is_told_and_then_an_error(phosphene: Any, workplac
 
 
 LONG = ["render", "nets:rgb", "--device", "cpu", "--precision", "float32", "--batch", "2"]
-SETTINGS = ["conv:0..2", "--steps", "700"]
+SETTINGS = ["conv:0..2", "--steps", "400"]
 NAMES = ["conv-0", "conv-1", "conv-2"]
 
 
@@ -234,7 +234,7 @@ def test_killed_and_resumed_is_the_same_to_the_bit(
     made = {name: Path(f"out/{name}.png") for name in NAMES}
     assert [file.exists() for file in made.values()] == [True, True, False]
 
-    others = [[*SETTINGS, "--seed", "1"], [*SETTINGS, "--size", "32"], ["conv:0..2"], ["conv:0,1,3", "--steps", "700"]]
+    others = [[*SETTINGS, "--seed", "1"], [*SETTINGS, "--size", "32"], ["conv:0..2"], ["conv:0,1,3", "--steps", "400"]]
     for other in others:
         refused = phosphene(*LONG, *other, "--resume")
         assert refused.code == 2
