@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# processes that share the tests, one core each; 0 for a debugger. A file's tests stay together, for what they share
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test slow check format bench docs clean
 
@@ -20,10 +23,10 @@ demo: $(READY) ## a page of pictures made on this machine, in out/demo; ARGS="--
 	$(BIN)/phosphene demo $(ARGS)
 
 test: $(READY) ## the tests that need no GPU, in minutes; ARGS="-k name" for some of them
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(PYTEST) $(ARGS)
 
 slow: $(READY) ## the tests left out of "make test" because they take long
-	$(BIN)/python -m pytest -q -m slow $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
 
 check: $(READY) ## formatting, lint and types
 	$(BIN)/ruff format --check .

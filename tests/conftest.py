@@ -12,6 +12,7 @@ import torch
 from hypothesis import settings
 from torch import Tensor, nn
 
+from phosphene.cli.allocator import keep_freed_memory
 from phosphene.engine import Step, optimize
 from phosphene.models import InputSpec, Model, from_module, load
 from phosphene.objectives import Objective
@@ -23,6 +24,12 @@ from phosphene.transforms import build
 # The same examples in every run, and no clock: a test that fails here fails for everyone.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
+
+# One thread, here and in the commands that tests start: sums inside kernels depend on how many there are, and threads
+# that wait for each other on a busy machine take more time than they save. The cores are used by several workers.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+keep_freed_memory()  # as the command line does: a sixth of a step
 
 
 class Fork(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class Import:
     in_function: bool
 
 
+@cache
 def sources() -> dict[str, str]:
     """Every module of the package: {"phosphene.engine.optimize": its text}; packages as themselves."""
     texts = {}
@@ -59,7 +61,11 @@ def sources() -> dict[str, str]:
     return texts
 
 
-def imports(module: str, text: str, is_package: bool = False) -> Iterator[Import]:
+parsed = cache(ast.parse)
+
+
+@cache
+def imports(module: str, text: str, is_package: bool = False) -> tuple[Import, ...]:
     """Every import statement of a module with relative ones resolved; `from a import b` counts as `a.b`."""
 
     def walk(node: ast.AST, in_function: bool) -> Iterator[Import]:
@@ -75,7 +81,7 @@ def imports(module: str, text: str, is_package: bool = False) -> Iterator[Import
         for child in ast.iter_child_nodes(node):
             yield from walk(child, inside)
 
-    yield from walk(ast.parse(text), in_function=False)
+    return tuple(walk(parsed(text), in_function=False))
 
 
 def package_of(name: str) -> str:
@@ -110,7 +116,7 @@ def print_faults(texts: dict[str, str]) -> list[str]:
         f"{module}:{node.lineno}"
         for module, text in texts.items()
         if LAYER_OF.get(package_of(module), GROUND) < EDGES
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(parsed(text))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
 
@@ -167,7 +173,7 @@ def test_no_file_outgrows_one_idea() -> None:
 
 
 def test_every_module_says_its_idea() -> None:
-    silent = [name for name, text in sources().items() if text.strip() and not ast.get_docstring(ast.parse(text))]
+    silent = [name for name, text in sources().items() if text.strip() and not ast.get_docstring(parsed(text))]
     assert silent == []
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from phosphene.models import InputSpec, Model, from_module
+from phosphene.models import InputSpec, Model, from_module, load
 
 SIDE = 64
 PERIOD = 4  # pixels of the stripes
@@ -66,6 +66,14 @@ class Planted(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.unit(x).amax((2, 3))
+
+
+@pytest.fixture(scope="session")
+def small() -> Model:
+    """The package's own network for pictures of 64 pixels, which take a quarter of the time."""
+    own = load()
+    spec = InputSpec(size=(SIDE, SIDE), mean=(0.5,) * 3, std=(0.25,) * 3)
+    return from_module(own.net, spec, name="small", labels=own.labels)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,29 +20,25 @@ from phosphene.cards.entry import DOUBTS, Entry
 from phosphene.cards.making import carding
 from phosphene.examples.index import Index
 from phosphene.examples.scan import scan
-from phosphene.models import Model, load
+from phosphene.models import Model
 from phosphene.recipe import RenderConfig, RunConfig
 
 DATA, UNITS, PLACES = "textures:24", "conv3_1:7..9", ("conv3_1-7", "conv3_1-8", "conv3_1-9")
 QUICK = CardConfig(examples=2, diverse=2, steps=2, abreast=2)
+BARE = replace(QUICK, steps=0)
 ONE, SMALL = ProbeConfig(probed=1), RenderConfig(size=48)
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    return load()
+def index(small: Model) -> Index:
+    return scan(small, DATA, layers=["conv3_1", "output"])
 
 
 @pytest.fixture(scope="module")
-def index(model: Model) -> Index:
-    return scan(model, DATA, layers=["conv3_1", "output"])
-
-
-@pytest.fixture(scope="module")
-def make(model: Model, index: Index) -> type[Bookmaking]:
+def make(small: Model, index: Index) -> type[Bookmaking]:
     class Made(Bookmaking):
         def __init__(self, folder: Path, config: CardConfig = QUICK) -> None:
-            super().__init__(model, UNITS, DATA, folder, index=index, config=config, probes=ONE, render=SMALL)
+            super().__init__(small, UNITS, DATA, folder, index=index, config=config, probes=ONE, render=SMALL)
 
     return Made
 
@@ -59,6 +56,15 @@ def listed(folder: Path) -> list[str]:
 def whole(make: type[Bookmaking], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("book")
     assert cards(make(folder)) == ["conv3_1:7", "conv3_1:8", "conv3_1:9"]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bare(make: type[Bookmaking], whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The book anew without pictures: steps are another recipe."""
+    folder = tmp_path_factory.mktemp("bare") / "book"
+    shutil.copytree(whole, folder)
+    assert len(cards(make(folder, BARE))) == 3
     return folder
 
 
@@ -91,31 +97,33 @@ def test_a_book_that_is_done_makes_nothing(make: type[Bookmaking], whole: Path) 
     assert (again.kept, [one.place for one in again.entries]) == (3, list(PLACES))
 
 
-def test_how_many_at_once_is_no_other_recipe_and_steps_are(make: type[Bookmaking], whole: Path, tmp_path: Path) -> None:
+def test_how_many_at_once_is_no_other_recipe_and_what_is_asked_is(
+    make: type[Bookmaking], whole: Path, bare: Path, tmp_path: Path
+) -> None:
     assert cards(make(whole, replace(QUICK, abreast=3))) == []
-    cards(make(tmp_path, replace(QUICK, steps=0, faithfulness=False)))
-    assert len(cards(make(tmp_path, replace(QUICK, steps=0)))) == 3
+    again = shutil.copytree(bare, tmp_path / "book")
+    assert cards(make(again, BARE)) == []
+    assert len(cards(make(again, replace(BARE, faithfulness=False)))) == 3
 
 
 @pytest.mark.parametrize("harm", ["missing", "torn", "pageless"])
-def test_a_card_that_is_not_whole_is_made_again(make: type[Bookmaking], tmp_path: Path, harm: str) -> None:
-    bare = replace(QUICK, steps=0)
-    cards(make(tmp_path, bare))
-    file = tmp_path / "conv3_1-8" / "card.json"
+def test_a_card_that_is_not_whole_is_made_again(make: type[Bookmaking], bare: Path, tmp_path: Path, harm: str) -> None:
+    folder = shutil.copytree(bare, tmp_path / "book")
+    file = folder / "conv3_1-8" / "card.json"
     if harm == "torn":
         file.write_text(file.read_text()[:100])
     else:
         (file if harm == "missing" else file.with_name("index.html")).unlink()
-    assert cards(make(tmp_path, bare)) == ["conv3_1:8"]
+    assert cards(make(folder, BARE)) == ["conv3_1:8"]
     assert file.with_name("index.html").is_file()
 
 
-def test_together_the_pictures_are_those_of_each_alone(model: Model, index: Index) -> None:
+def test_together_the_pictures_are_those_of_each_alone(small: Model, index: Index) -> None:
     run = RunConfig(device="cpu", precision="float32", batch_shape=4)
 
     def made(target: str, abreast: int) -> list[Card]:
         config = replace(QUICK, abreast=abreast, faithfulness=False)
-        work = carding(model, target, DATA, index=index, config=config, probes=ONE, render=SMALL, run=run)
+        work = carding(small, target, DATA, index=index, config=config, probes=ONE, render=SMALL, run=run)
         return [event for event in work if isinstance(event, Card)]
 
     together = made("conv3_1:7..8", 2)
@@ -151,7 +159,7 @@ def test_a_row_sorts_and_searches_by_what_the_card_says(whole: Path) -> None:
     assert "http" not in text
 
 
-def test_a_book_is_a_page_of_its_own(model: Model, index: Index, tmp_path: Path) -> None:
+def test_a_book_is_a_page_of_its_own(small: Model, index: Index, tmp_path: Path) -> None:
     config = replace(QUICK, steps=0, examples=1)
-    page = book(model, "conv3_1:7..7", DATA, tmp_path / "out", index=index, config=config, probes=ONE)
+    page = book(small, "conv3_1:7..7", DATA, tmp_path / "out", index=index, config=config, probes=ONE)
     assert (page.name, listed(page.parent)) == ("index.html", ["conv3_1-7"])

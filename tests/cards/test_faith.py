@@ -19,7 +19,7 @@ from phosphene.cards.making import card
 from phosphene.cards.subject import Unit, units
 from phosphene.examples.config import ScanConfig
 from phosphene.examples.scan import scan
-from phosphene.models import InputSpec, Model, from_module, load, to_input
+from phosphene.models import Model, to_input
 from phosphene.study.doubts import verdict
 from phosphene.study.faithfulness import trusted_unit
 from phosphene.study.responses import candidates, responses
@@ -27,12 +27,6 @@ from phosphene.textures import Textures
 
 ONE = ProbeConfig(probed=1)
 DATA = Textures(48, size=64)
-
-
-@pytest.fixture(scope="module")
-def small() -> Model:
-    own = load()
-    return from_module(own.net, InputSpec(size=(64, 64), mean=(0.5,) * 3, std=(0.25,) * 3), name="small")
 
 
 @pytest.fixture(scope="module")

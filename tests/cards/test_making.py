@@ -18,7 +18,7 @@ from phosphene.cards.making import card
 from phosphene.cards.page import write_card
 from phosphene.errors import UsageError
 from phosphene.examples.data import open_data, places
-from phosphene.models import InputSpec, Model, from_module, load, to_input
+from phosphene.models import InputSpec, Model, from_module, to_input
 from phosphene.reports import Section
 
 DATA, UNIT = "textures:32", "conv4_2:9"
@@ -26,13 +26,8 @@ SMALL = CardConfig(examples=3, diverse=2, steps=6)
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    return load()
-
-
-@pytest.fixture(scope="module")
-def made(model: Model) -> Card:
-    return card(model, UNIT, DATA, config=SMALL, probes=ProbeConfig(probed=2))
+def made(small: Model) -> Card:
+    return card(small, UNIT, DATA, config=SMALL, probes=ProbeConfig(probed=2))
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +35,15 @@ def saved(made: Card, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made.save(tmp_path_factory.mktemp("card"))
 
 
-def test_a_stranger_finds_every_score_and_its_place(model: Model, saved: Path) -> None:
+def test_a_stranger_finds_every_score_and_its_place(small: Model, saved: Path) -> None:
     told = json.loads(saved.with_name("card.json").read_text())
-    data = open_data(DATA, size=128)
+    data = open_data(DATA, size=64)
     rows = told["examples"]
     assert list(rows) == ["maximum", "slightly positive", "slightly negative", "minimum"]
     for one in [one for row in rows.values() for one in row]:
-        picture = to_input(data.load(places(data, [one["key"]])[one["key"]]), model.picture_spec)
+        picture = to_input(data.load(places(data, [one["key"]])[one["key"]]), small.picture_spec)
         with torch.no_grad():
-            response = model.activations(picture, [told["layer"]])[told["layer"]][0, told["unit"]]
+            response = small.activations(picture, [told["layer"]])[told["layer"]][0, told["unit"]]
         assert float(response.max()) == pytest.approx(one["score"], rel=1e-3, abs=1e-6)
         y, x = one["position"]
         assert float(response[y, x]) == pytest.approx(one["score"], rel=1e-3, abs=1e-6)
@@ -104,8 +99,9 @@ def test_similar_units_are_those_that_correlate(made: Card) -> None:
     assert made.subject.eye.unit not in [one.number for one in made.relations.similar]
 
 
-def test_an_output_has_no_map_and_a_card_all_the_same(model: Model, tmp_path: Path) -> None:
-    found = card(model, "logit:spiral", DATA, config=CardConfig(examples=2, steps=0), probes=ProbeConfig(probed=1))
+def test_an_output_has_no_map_and_a_card_all_the_same(small: Model, made: Card, tmp_path: Path) -> None:
+    index, config = made.subject.index, CardConfig(examples=2, steps=0)
+    found = card(small, "logit:spiral", DATA, index=index, config=config, probes=ProbeConfig(probed=1))
     assert found.name == "output:13 spiral"
     assert [one.warm is None for one in found.spectrum["minimum"]] == [True, True]
     assert found.spectrum["maximum"][0].warm is not None  # by deletion
@@ -131,9 +127,10 @@ def test_it_shows_itself_in_a_notebook(made: Card) -> None:
         assert "conv4_2:9" in text
 
 
-def test_one_unit_at_a_time(model: Model) -> None:
+def test_one_unit_at_a_time(small: Model, made: Card) -> None:
+    index, config = made.subject.index, CardConfig(examples=1, steps=0, faithfulness=False)
     with pytest.raises(UsageError, match="one unit at a time"):
-        card(model, "conv4_2:0..1", "textures:8", config=CardConfig(examples=1, steps=0), probes=ProbeConfig(probed=1))
+        card(small, "conv4_2:0..1", DATA, index=index, config=config, probes=ProbeConfig(probed=1))
 
 
 @pytest.mark.parametrize("wrong", [{"examples": 7}, {"diverse": 0}, {"steps": -1}])

@@ -18,7 +18,7 @@ from phosphene.cli.main import run
 NETWORKS = """
 import torch
 from torch import nn
-from phosphene.models import InputSpec
+from phosphene.models import InputSpec, load
 
 
 class Small(nn.Module):
@@ -56,6 +56,17 @@ def five():
 
 def dead():
     return Dead(3), spec(3)
+
+
+def tokens():
+    from torchvision.models import VisionTransformer
+
+    return VisionTransformer(32, 8, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=16), InputSpec(size=(32, 32))
+
+
+def quick():
+    own = load()  # the package's own, for pictures that take a quarter of the time
+    return own.net, InputSpec(size=(64, 64), mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
 def bare():

@@ -243,8 +243,8 @@ def test_a_full_disk_is_one_line_and_leaves_whole_files(phosphene: Any, workplac
 
 
 def test_a_vision_transformer_names_its_size_and_knows_its_class_token(phosphene: Any, workplace: Path) -> None:
-    vit = ("render", "vit_b_32", "--weights", "random")
-    refused(phosphene(*vit, "encoder.layers.encoder_layer_0:1", "--size", "96"), 2, "--size 224 works")
+    vit = ("render", "nets:tokens")
+    refused(phosphene(*vit, "encoder.layers.encoder_layer_0:1", "--size", "24"), 2, "--size 32 works")
     ran = phosphene(*vit, "encoder.layers.encoder_layer_0:1@cls", "--steps", "1", "--json")
     assert ran.code == 0
     assert ran.json["results"][0]["layer"] == "encoder.layers.encoder_layer_0"

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from phosphene.models import load
 from phosphene.models.registry import torchvision_names
 
 
@@ -105,12 +104,10 @@ def test_a_timm_network_is_listed_by_its_prefix(phosphene: Any) -> None:
     assert "timm:resnet18.a1_in1k" in [entry["name"] for entry in said]
 
 
-def test_the_layers_of_a_token_network_are_counted_as_a_grid(phosphene: Any) -> None:
-    model = load("vit_b_16", weights="random")
-    layer = next(layer for layer in model.layers.values() if layer.tokens is not None)
-    lines = phosphene("layers", "vit_b_16", "--weights", "random").out.splitlines()
-    (line,) = [line for line in lines if line.split()[0] == layer.name]
-    assert "1+14x14 tokens" in line
+def test_the_layers_of_a_token_network_are_counted_as_a_grid(phosphene: Any, workplace: Path) -> None:
+    lines = phosphene("layers", "nets:tokens").out.splitlines()
+    (line,) = [line for line in lines if line.split()[0] == "encoder.layers.encoder_layer_0"]
+    assert "1+4x4 tokens" in line
 
 
 def test_classify_as_is_sees_the_activation_that_a_picture_records(phosphene: Any, shared: Path) -> None:

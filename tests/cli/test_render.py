@@ -204,21 +204,29 @@ def test_memory_that_runs_out_is_told_and_then_an_error(phosphene: Any, workplac
 
 
 LONG = ["render", "nets:rgb", "--device", "cpu", "--precision", "float32", "--batch", "2"]
-SETTINGS = ["conv:0..2", "--steps", "700"]
+SETTINGS = ["conv:0..2", "--steps", "400"]
 NAMES = ["conv-0", "conv-1", "conv-2"]
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, np.ndarray[Any, Any]]:
+    """What tests of this file look at together."""
+    return {}
+
+
 @pytest.fixture
-def unbroken(workplace: Path) -> dict[str, np.ndarray[Any, Any]]:
+def unbroken(workplace: Path, kept: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
     """The pictures of LONG, made without a break."""
-    assert run([*LONG, *SETTINGS, "--out", "unbroken", "--quiet", "--json"]) == 0
-    return {name: pixels(workplace / "unbroken" / f"{name}.png") for name in NAMES}
+    if not kept:
+        assert run([*LONG, *SETTINGS, "--out", "unbroken", "--quiet", "--json"]) == 0
+        kept.update({name: pixels(workplace / "unbroken" / f"{name}.png") for name in NAMES})
+    return kept
 
 
 def test_killed_and_resumed_is_the_same_to_the_bit(
     phosphene: Any, process: Process, workplace: Path, unbroken: dict[str, Any]
 ) -> None:
-    killed = process(*LONG, *SETTINGS, "--checkpoint-every", "2")
+    killed = process(*LONG, *SETTINGS, "--checkpoint-every", "20")
     wait_for(f"{WORK}/batch-0-2-*", workplace / "out", killed)  # of the second batch
     killed.kill()
     killed.communicate()
@@ -226,7 +234,7 @@ def test_killed_and_resumed_is_the_same_to_the_bit(
     made = {name: Path(f"out/{name}.png") for name in NAMES}
     assert [file.exists() for file in made.values()] == [True, True, False]
 
-    others = [[*SETTINGS, "--seed", "1"], [*SETTINGS, "--size", "32"], ["conv:0..2"], ["conv:0,1,3", "--steps", "700"]]
+    others = [[*SETTINGS, "--seed", "1"], [*SETTINGS, "--size", "32"], ["conv:0..2"], ["conv:0,1,3", "--steps", "400"]]
     for other in others:
         refused = phosphene(*LONG, *other, "--resume")
         assert refused.code == 2
@@ -244,7 +252,7 @@ def test_killed_and_resumed_is_the_same_to_the_bit(
 def test_interrupted_keeps_the_pictures_and_goes_on_the_same(
     phosphene: Any, process: Process, workplace: Path, unbroken: dict[str, Any]
 ) -> None:
-    running = process(*LONG, *SETTINGS, "--checkpoint-every", "2", "--json")
+    running = process(*LONG, *SETTINGS, "--checkpoint-every", "20", "--json")
     wait_for(f"{WORK}/batch-*", workplace / "out", running)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=PATIENCE)
@@ -306,7 +314,7 @@ def test_a_minus_sign_in_front_minimises(phosphene: Any, workplace: Path) -> Non
 
 
 def test_stdout_that_closes_early_is_no_traceback(process: Process, workplace: Path) -> None:
-    other = process("models", "--json")
+    other = process("layers", "minivgg", "--json")
     assert other.stdout is not None
     other.stdout.close()
     other.stdout = None
@@ -319,7 +327,7 @@ def test_stdout_on_a_full_disk_is_one_line(process: Process, workplace: Path) ->
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full")
     with open("/dev/full", "w") as full:
-        other = process("models", stdout=full)
+        other = process("layers", "minivgg", stdout=full)
         _, err = other.communicate(timeout=PATIENCE)
     assert other.returncode == 1
     assert err == "error: no space left on the disk\n"

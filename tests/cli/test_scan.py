@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from phosphene.cli.main import run
 from phosphene.examples.index import Index
 
 Command = Callable[..., Any]
@@ -21,6 +23,14 @@ SCAN = ("scan", "--data", "textures:24", "--layers", "conv3_1,output", "--quiet"
 
 def content(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def scanned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The index that SCAN makes."""
+    folder = tmp_path_factory.mktemp("scanned") / "index"
+    assert run([*SCAN, "--out", str(folder)]) == 0
+    return folder
 
 
 def test_a_scan_tells_in_json_what_it_found(phosphene: Command, workplace: Path) -> None:
@@ -33,18 +43,17 @@ def test_a_scan_tells_in_json_what_it_found(phosphene: Command, workplace: Path)
     assert (again.code, again.json["images"], again.json["images_per_second"]) == (0, 24, None)
 
 
-def test_shards_merge_to_the_index_of_one_scan(phosphene: Command, workplace: Path) -> None:
-    phosphene(*SCAN, "--out", "whole")
+def test_shards_merge_to_the_index_of_one_scan(phosphene: Command, workplace: Path, scanned: Path) -> None:
     for part in ("1/3", "2/3", "3/3"):
         assert phosphene(*SCAN, "--out", part.replace("/", "of"), "--shard", part).code == 0
     ran = phosphene("merge", "3of3", "1of3", "2of3", "--out", "joined", "--json")
     assert (ran.code, ran.json["images"], ran.json["complete"]) == (0, 24, True)
-    assert content(workplace / "joined") == content(workplace / "whole")
+    assert content(workplace / "joined") == content(scanned)
     assert "still missing" in phosphene("merge", "1of3", "3of3", "--out", "two").err
 
 
-def test_examples_are_drawn_and_listed(phosphene: Command, workplace: Path) -> None:
-    phosphene(*SCAN, "--out", "index")
+def test_examples_are_drawn_and_listed(phosphene: Command, workplace: Path, scanned: Path) -> None:
+    shutil.copytree(scanned, "index")
     words = ("examples", "index", "conv3_1:3..4", "logit:spiral", "--data", "textures:24")
     ran = phosphene(*words, "--model", "minivgg", "--out", "sheets", "--json")
     assert ran.code == 0
@@ -97,11 +106,10 @@ def test_ctrl_c_leaves_an_index_that_the_same_command_completes(
     ],
 )
 def test_slips_end_in_one_line(
-    phosphene: Command, workplace: Path, words: tuple[str, ...], code: int, message: str
+    phosphene: Command, workplace: Path, scanned: Path, words: tuple[str, ...], code: int, message: str
 ) -> None:
     (workplace / "empty").mkdir()
-    if {"index"} & set(words):
-        phosphene(*SCAN, "--out", "index")
+    shutil.copytree(scanned, "index")
     ran = phosphene(*words)
     assert ran.code == code
     errors = [line for line in ran.err.splitlines() if line.startswith("error: ")]

@@ -16,7 +16,7 @@ from phosphene.deepdream.api import Dream
 from phosphene.demo import PIECES, Demo, Piece, PieceBegun, PieceDone, Stage, Take
 from phosphene.demo.choice import LARGEST_SIDE, canvas, class_targets, lacks_style, middle_layer, pick_classes, sides
 from phosphene.demo.piece import Work, short
-from phosphene.demo.pieces import classes, reconstruct, silent, style
+from phosphene.demo.pieces import classes, reconstruct, silent, sound, style
 from phosphene.demo.pieces.classes import percent
 from phosphene.demo.pieces.logit_or_probability import Answer, finding
 from phosphene.errors import UsageError
@@ -28,6 +28,12 @@ from phosphene.recipe import RunConfig
 CPU = RunConfig(device="cpu", precision="float32")
 SPEC = InputSpec(size=(16, 16), mean=(0.5,), std=(0.25,))
 STEPS = 3
+
+
+@pytest.fixture(autouse=True)
+def short_listening(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sounds in few steps: the network that hears is large, and nothing here asks how its clips sound."""
+    monkeypatch.setattr(sound, "STEPS", STEPS)
 
 
 def by_name(name: str) -> Piece:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.numpy import load_file
 
 from phosphene.examples.config import ScanConfig
@@ -54,9 +53,3 @@ def content(tmp_path: Path) -> Callable[[Index], dict[str, bytes]]:
         return {file.name: file.read_bytes() for file in folder.iterdir()}
 
     return saved
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    """Sums inside kernels depend on the number of threads."""
-    torch.set_num_threads(1)

@@ -351,7 +351,7 @@ def heard_as_asked(pitches: dict[int, int], *, steps: int) -> None:
 
 
 def test_pitches_that_were_asked_for_are_heard(shared: Path) -> None:
-    heard_as_asked(PITCHES, steps=48)
+    heard_as_asked(PITCHES, steps=24)
 
 
 def test_silero_hears_speech_where_it_was_asked_for_and_none_where_it_was_not(shared: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +35,17 @@ def model_of_planted_logits(logits: list[float], labels: tuple[str, ...] | None)
     return from_module(net, InputSpec(size=(1, 1)), labels=labels)
 
 
+@cache
+def spec_of(name: str) -> InputSpec:
+    return load(name, weights="random").spec
+
+
 @pytest.mark.parametrize("name", ["squeezenet1_1", "resnet50", "inception_v3", "efficientnet_b0", "swin_t"])
 @pytest.mark.parametrize("size", [(300, 403), (401, 299), (256, 256), (40, 30), (1000, 233)])
 def test_a_photograph_becomes_what_torchvisions_preset_makes_of_it(name: str, size: tuple[int, int]) -> None:
     preset = torchvision.models.get_model_weights(name).DEFAULT.transforms()
     picture = noise(*size)
-    spec = load(name, weights="random").spec
+    spec = spec_of(name)
     mean, std = torch.tensor(spec.mean)[:, None, None], torch.tensor(spec.std)[:, None, None]
     expected = preset(picture) * std + mean
     assert (to_input(picture, spec)[0] - expected).abs().max() < 1e-6
