@@ -50,3 +50,15 @@ def test_the_command_line_starts_without_torchvision() -> None:
     code = "import sys, phosphene.cli.main; print('torchvision' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_picture_is_made_without_torchs_compiler(tmp_path: Path) -> None:
+    """Its import takes a second; torchvision and `torch.optim.Adam` bring it in."""
+    arguments = ["render", "minivgg", "conv1_1:0", "--size", "16", "--steps", "1", "--device", "cpu", "--quiet"]
+    code = (
+        "import sys; from phosphene.cli.main import run\n"
+        f"code = run({[*arguments, '--out', str(tmp_path)]!r})\n"
+        "print(code, sorted({'torchvision', 'torch._dynamo', 'sympy'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip().endswith("0 []")

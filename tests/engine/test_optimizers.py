@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from phosphene.engine.optimizers import ADAM_EPS, ADAM_LR, Ascent, pieces_of
+from phosphene.engine.adam import EPS
+from phosphene.engine.optimizers import ADAM_LR, Ascent, pieces_of
 from phosphene.errors import UsageError
 from phosphene.recipe import OptimizerConfig
 
@@ -22,7 +23,7 @@ def adam_reference(x: np.ndarray, gradients: list[np.ndarray], lr: float, betas:
     for t, gradient in enumerate(gradients, 1):
         first = betas[0] * first + (1 - betas[0]) * gradient
         second = betas[1] * second + (1 - betas[1]) * gradient**2
-        x = x + lr * (first / (1 - betas[0] ** t)) / (np.sqrt(second / (1 - betas[1] ** t)) + ADAM_EPS)
+        x = x + lr * (first / (1 - betas[0] ** t)) / (np.sqrt(second / (1 - betas[1] ** t)) + EPS)
     return x
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from importlib import metadata
 from typing import Any
 
 import torch
@@ -14,14 +15,12 @@ from phosphene.version import version
 
 def environment(arithmetic: Arithmetic) -> dict[str, Any]:
     """Versions and hardware that decide about the last bit."""
-    import torchvision
-
     device = arithmetic.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
         "phosphene": version(),
         "torch": str(torch.__version__),
-        "torchvision": str(torchvision.__version__),
+        "torchvision": metadata.version("torchvision"),  # without importing it, which takes a second
         "python": platform.python_version(),
         "system": f"{sys.platform} {platform.machine()}",
         "device": device.type,

@@ -34,8 +34,7 @@ def carried(state: dict[str, Any], coarse: Signal, fine: Signal, *, history: int
         lift = PixelLift(_parameter(coarse), _parameter(fine))
     if "memory" in state:
         return _pairs(state["memory"], lift, history) if state["memory"]["pairs"].shape[1] else None
-    (entry,), (group,) = state["state"].values(), state["param_groups"]
-    return {"state": {0: {**entry, **_means(entry, lift, _parameter(fine))}}, "param_groups": [group]}
+    return {**_means(state, lift, _parameter(fine)), "counts": state["counts"]}
 
 
 class Lift(Protocol):
@@ -100,12 +99,13 @@ def _pairs(memory: dict[str, Any], lift: Lift, history: int) -> dict[str, Any]:
     return {"memory": remembered(torch.stack([torch.stack(part) for part in lifted]), history), "before": None}
 
 
-def _means(entry: dict[str, Any], lift: Lift, parameter: nn.Parameter) -> dict[str, Any]:
+def _means(state: dict[str, Any], lift: Lift, parameter: nn.Parameter) -> dict[str, Any]:
     """Adam: its means. What the coarse scale could not know moves as what it knows does on the mean."""
-    squares = lift.gradient(entry["exp_avg_sq"], power=2).clamp(min=0)
+    (mean,), (square,) = state["means"], state["squares"]
+    squares = lift.gradient(square, power=2).clamp(min=0)
     squares = torch.where(lift.known, squares, squares[lift.known].mean())
     shape = pieces_of(parameter)[0].shape
-    return {"exp_avg": lift.gradient(entry["exp_avg"]).view(shape), "exp_avg_sq": squares.view(shape)}
+    return {"means": [lift.gradient(mean).view(shape)], "squares": [squares.view(shape)]}
 
 
 def _parameter(signal: Signal) -> nn.Parameter:
