@@ -14,8 +14,9 @@ from torch import nn
 from phosphene.cards.card import Card
 from phosphene.cards.changes import CHANGES
 from phosphene.cards.config import CardConfig, ProbeConfig
-from phosphene.cards.making import card
+from phosphene.cards.making import card, carding
 from phosphene.cards.page import write_card
+from phosphene.cards.probe import probe
 from phosphene.errors import UsageError
 from phosphene.examples.data import open_data, places
 from phosphene.models import InputSpec, Model, from_module, to_input
@@ -127,10 +128,16 @@ def test_it_shows_itself_in_a_notebook(made: Card) -> None:
         assert "conv4_2:9" in text
 
 
-def test_one_unit_at_a_time(small: Model, made: Card) -> None:
-    index, config = made.subject.index, CardConfig(examples=1, steps=0, faithfulness=False)
-    with pytest.raises(UsageError, match="one unit at a time"):
-        card(small, "conv4_2:0..1", DATA, index=index, config=config, probes=ProbeConfig(probed=1))
+def test_one_unit_at_a_time_is_said_before_anything_is_done(small: Model, made: Card) -> None:
+    for index in (made.subject.index, None):
+        seen: list[object] = []
+        steps = carding(small, "conv4_2:0..1", DATA, index=index, alone=True)
+        with pytest.raises(UsageError, match=r"one unit at a time, got 2 by 'conv4_2:0\.\.1'"):
+            seen.extend(steps)
+        assert not seen
+    for asked in (card, probe):
+        with pytest.raises(UsageError, match="one unit at a time"):
+            asked(small, "conv4_2:0..1", DATA, index=made.subject.index)
 
 
 @pytest.mark.parametrize("wrong", [{"examples": 7}, {"diverse": 0}, {"steps": -1}])

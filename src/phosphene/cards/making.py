@@ -63,12 +63,13 @@ def carding(
     render: RenderConfig = RenderConfig(),
     run: RunConfig = RunConfig(),
     seed: int = 0,
+    alone: bool = False,
 ) -> Generator[Scanned | Progress | Notice | Card, None, None]:
-    """The cards of LAYER:7 or of LAYER:0..63, each as soon as it is made."""
+    """The cards of LAYER:7 or of LAYER:0..63, each as soon as it is made. alone: UsageError for more than one."""
     asked = checked(model, ask, render)
     found = yield from units(
         model, target, data, index=index, examples=needed(config, probes), limit=probes.limit, seed=seed,
-        device=run.device,
+        device=run.device, alone=alone,
     )  # fmt: skip
     yield from cards_of(found, asked=asked, config=config, probes=probes, render=render, run=run, seed=seed)
 
@@ -137,8 +138,8 @@ def card(
     pictures, of the order of shuffled pieces, and of `textures`. Raises UsageError for units, data and files that are
     not there, IndexFileError for an index of another network.
     """
-    steps = carding(model, target, data, index=index, ask=ask, config=config, probes=probes, run=run, seed=seed)
-    made = [step for step in steps if isinstance(step, Card)]
-    if len(made) != 1:
-        raise UsageError(f"one unit at a time, got {len(made)} by {target!r}")
-    return made[0]
+    steps = carding(
+        model, target, data, index=index, ask=ask, config=config, probes=probes, run=run, seed=seed, alone=True
+    )
+    (made,) = [step for step in steps if isinstance(step, Card)]
+    return made

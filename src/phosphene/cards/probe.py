@@ -230,12 +230,17 @@ def probing(
     config: ProbeConfig = ProbeConfig(),
     seed: int = 0,
     device: str = "auto",
+    alone: bool = False,
 ) -> Generator[Scanned | Probe, None, None]:
-    """The probes of one unit or several, each as soon as it is made; the progress of a scan comes before."""
+    """The probes of one unit or several, each as soon as it is made; the progress of a scan comes before.
+
+    alone: UsageError for several.
+    """
     asked = files(model, ask)
     found = yield from units(
-        model, target, data, index=index, examples=config.probed, limit=config.limit, seed=seed, device=device
-    )
+        model, target, data, index=index, examples=config.probed, limit=config.limit, seed=seed, device=device,
+        alone=alone,
+    )  # fmt: skip
     for unit in found:
         yield probe_unit(unit, config, asked=asked, seed=seed)
 
@@ -258,8 +263,6 @@ def probe(
     shuffled pieces, and of `textures`. Raises UsageError for units, data and files that are not there,
     IndexFileError for an index of another network.
     """
-    steps = probing(model, target, data, index=index, ask=ask, config=config, seed=seed, device=device)
-    found = [step for step in steps if isinstance(step, Probe)]
-    if len(found) != 1:
-        raise UsageError(f"one unit at a time, got {len(found)} by {target!r}")
-    return found[0]
+    steps = probing(model, target, data, index=index, ask=ask, config=config, seed=seed, device=device, alone=True)
+    (found,) = [step for step in steps if isinstance(step, Probe)]
+    return found

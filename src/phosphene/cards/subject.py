@@ -95,11 +95,13 @@ def units(
     limit: int | None = None,
     seed: int = 0,
     device: str = "auto",
+    alone: bool = False,
 ) -> Generator[Scanned, None, Sequence[Unit]]:
     """The units of LAYER:7, LAYER:0..63 or logit:NAME; yields the progress of a scan where there is no index.
 
-    data: whatever `open_data` takes. examples: how many are kept at each end. Raises UsageError for a unit that is not
-    there and for data without pictures, IndexFileError for an index of another network.
+    data: whatever `open_data` takes. examples: how many are kept at each end. alone: one unit is asked for. Raises
+    UsageError for a unit that is not there, for several where one is asked for and for data without pictures,
+    IndexFileError for an index of another network.
     """
     if data is None:
         raise UsageError("no data: an index names pictures and does not hold them; add --data with those scanned")
@@ -107,7 +109,7 @@ def units(
     found = Index.load(index, model=model) if isinstance(index, (str, Path)) else index
     if found is not None:
         opened = kind_scanned(found.header).open(data, seed=seed)
-        named = units_of(found, target)
+        named = _named(found, target, alone=alone)
         most = min(examples, found.header.kept.top)
         for layer, unit in named:  # now, and not after minutes of optimization
             held(opened, [one.key for row in found.spectrum(layer, unit, k=most).values() for one in row])
@@ -116,7 +118,7 @@ def units(
         layer = target.rpartition(":")[0]
         names = [model.find_layer(OUTPUT if layer == "logit" else layer).name] if layer else [OUTPUT]
         work = Scan(model, opened, layers=[*names, OUTPUT], config=config, device=device, seed=seed)
-        named = units_of(blank(work), target)
+        named = _named(blank(work), target, alone=alone)
         yield from work
         found = work.index()
     if (kept := found.header.kept.top) < examples:
@@ -125,6 +127,14 @@ def units(
     samples, spec = found.header.kept.samples, model.spec
     color = faint_noise(spec.channels, samples)[:, None] if isinstance(spec, AudioSpec) else neutral(spec)
     return [Unit(Eye(ready, found.find_layer(layer).name, unit), found, opened, color) for layer, unit in named]
+
+
+def _named(index: Index, target: str, *, alone: bool) -> list[tuple[str, int]]:
+    """(layer, unit) of a target, before anything is done with them."""
+    named = list(units_of(index, target))
+    if alone and len(named) != 1:
+        raise UsageError(f"one unit at a time, got {len(named)} by {target!r}")
+    return named
 
 
 def held(data: Pictures, keys: Sequence[str]) -> dict[str, int]:
