@@ -31,8 +31,8 @@ WIDTH = 24  # numbers per hidden layer, before the activation doubles them; luci
 REACH = math.sqrt(3)  # positions are uniform in +-sqrt(3): of unit variance, as the activation expects
 ATAN, SQUARE = 0.67, 0.6  # standard size of atan and of its square on normal numbers; lucid's
 STEP_SIZE = 0.002  # weights of all layers move at once; at lucid's 0.005 some pictures of SqueezeNet go flat
-GAIN = math.sqrt(2)  # of hidden layers at the start: twice the detail of 1, which is too soft for most units
-UNIT = 40.0  # of the start of the last layer: at the usual deviation of 0.01 its patterns are bold and do not saturate
+GAIN = 1.2  # of hidden layers at the start: more detail than 1, which is too soft for most classes
+UNIT = 30.0  # of the start of the last layer: at the usual deviation of 0.01 its patterns are bold and do not saturate
 STRIP = 1 << 18  # positions drawn at once by `at`, over all rows: 50 MB per layer
 
 
