@@ -112,6 +112,37 @@ def test_the_network_is_untouched_and_the_copy_says_what_it_is() -> None:
     assert list(even.layers) == list(own.layers)
 
 
+class Branches(nn.Module):
+    """A pooling beside a strided convolution, as in Inception: their maps must stay of one size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, padding=1)
+        self.pool, self.strided = nn.MaxPool2d(3, 2), nn.Conv2d(4, 4, 3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return torch.cat([self.pool(x), self.strided(x)], 1)
+
+
+@pytest.mark.parametrize("side", [32, 33])
+def test_branches_stay_of_one_size(side: int) -> None:
+    even = replicated_edges(from_module(Branches(), SPEC, name="branches"))
+    assert even.net(noise(1, 3, side, side)).shape[1:2] == (8,)
+
+
+class OwnPadding(nn.Conv2d):
+    """A convolution whose forward does not ask for its padding mode."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(input, self.weight, self.bias, padding=self.padding)
+
+
+def test_a_convolution_that_pads_in_its_own_way_is_not_said_to_be_changed() -> None:
+    with pytest.raises(UsageError, match="no convolution module that pads"):
+        replicated_edges(chain(OwnPadding(3, 4, 3, padding=1), nn.ReLU()))
+
+
 def test_a_network_without_edges_is_refused() -> None:
     with pytest.raises(UsageError, match="chain has no convolution module that pads"):
         replicated_edges(chain(nn.Conv2d(3, 4, 1), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -13,7 +13,7 @@ from phosphene.cli.reconstruct import Device, Metadata, Named, Precision, ended,
 from phosphene.cli.style import open_network
 from phosphene.files import atomic_write, spare
 from phosphene.media import png_bytes
-from phosphene.recipe import RunConfig, TextureConfig
+from phosphene.recipe import Edges, RunConfig, TextureConfig
 from phosphene.style.texture import Texturing
 
 Picture = Parameter(group="Picture")
@@ -29,7 +29,7 @@ def texture(
     seed: Annotated[int, Picture] = TextureConfig.seed,
     scale: Annotated[float, Picture] = TextureConfig.scale,
     seamless: Annotated[bool, Parameter(negative="", group="Picture")] = TextureConfig.seamless,
-    edges: Annotated[Literal["own", "replicated"], Picture] = TextureConfig.edges,
+    edges: Annotated[Edges, Picture] = TextureConfig.edges,
     style_layers: Annotated[str | None, Picture] = None,
     opened: NetworkFlags = Network(),
     device: Device = RunConfig.device,

@@ -5,18 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from phosphene.demo.piece import Stage, Stopped
-from phosphene.features.audio_config import AudioConfig
+from phosphene.features.audio_config import AudioConfig, SoundSignal
 from phosphene.features.clip import Clips
 from phosphene.features.render import Progress
 from phosphene.features.sounding import Sounding
 from phosphene.features.store import SoundStore
 from phosphene.models import Model
 from phosphene.recipe import RunConfig
-
-SoundSignal: TypeAlias = Literal["stft", "modulated", "fourier", "samples"]
 
 
 @dataclass(frozen=True)

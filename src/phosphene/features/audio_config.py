@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from phosphene.errors import UsageError
 from phosphene.media.loudness import USUAL, check_loudness
 from phosphene.recipe import Settings, check_least, check_positive
 
 MAX_SECONDS = 60.0  # of a clip: more than any network here hears at once
+
+SoundSignal: TypeAlias = Literal["stft", "modulated", "fourier", "samples"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class AudioConfig(Settings):
     """Steps of gradient ascent."""
     seed: int = 0
     """Seed of the start and of every random transform."""
-    signal: Literal["stft", "modulated", "fourier", "samples"] = "stft"
+    signal: SoundSignal = "stft"
     """Basis that is optimised: stft (short windows with a spectral slope), modulated (the same under an envelope that
     moves as those of natural sounds: clearer sweeps and calls), fourier (one real FFT with the same slope, for sounds
     that go on), or the samples themselves."""

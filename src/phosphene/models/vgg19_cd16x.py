@@ -38,13 +38,14 @@ class ReflectConv2d(nn.Conv2d):
     def __init__(self, channels: int, width: int) -> None:
         super().__init__(channels, width, 3, padding=1, padding_mode="reflect")
 
-    def forward(self, input: Tensor) -> Tensor:
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         height, width = input.shape[-2:]
         if self.padding_mode != "reflect" or min(height, width) > 1:
-            return super().forward(input)
+            seen: Tensor = super()._conv_forward(input, weight, bias)
+            return seen
         rows = pad(input, (0, 0, 1, 1), mode="reflect" if height > 1 else "replicate")
         padded = pad(rows, (1, 1, 0, 0), mode="reflect" if width > 1 else "replicate")
-        return conv2d(padded, self.weight, self.bias)
+        return conv2d(padded, weight, bias)
 
 
 class CompressedVGG(nn.Sequential):

@@ -15,13 +15,21 @@ from phosphene.recipe.render import (
     TransformConfig,
 )
 from phosphene.recipe.settings import Settings, check_least, check_positive, check_size
-from phosphene.recipe.style import TRADEOFF_RATIOS, ReconstructConfig, StyleConfig, TextureConfig, TradeoffConfig
+from phosphene.recipe.style import (
+    TRADEOFF_RATIOS,
+    Edges,
+    ReconstructConfig,
+    StyleConfig,
+    TextureConfig,
+    TradeoffConfig,
+)
 
 __all__ = [
     "MAX_FAMILY",
     "SCHEMA",
     "TRADEOFF_RATIOS",
     "DiversityConfig",
+    "Edges",
     "OptimizerConfig",
     "ReconstructConfig",
     "RenderConfig",

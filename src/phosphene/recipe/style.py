@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from phosphene.errors import UsageError
 from phosphene.recipe.settings import Settings, check_least, check_positive, check_size
@@ -13,6 +13,8 @@ TRADEOFF_RATIOS = {  # of alpha to beta
     "gatys2015": (1e-5, 1e-4, 1e-3, 1e-2),  # the paper's columns
     "quality": (1e-2, 1e-1, 1.0, 10.0),  # from about the preset's own 0.005 to hardly any style
 }
+
+Edges: TypeAlias = Literal["own", "replicated"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class StyleConfig(Settings):
     """Start every scale with what the optimizer learned at the one below."""
     pooling: Literal["max", "average"] | None = None
     """Pooling of the network: its own max pooling, or the paper's average pooling."""
-    edges: Literal["own", "replicated"] | None = None
+    edges: Edges | None = None
     """Edges of the network's convolutions: its own, or with the outermost units repeated, so that all count alike."""
     normalized: bool | None = None
     """Bring the mean activation of every channel to 1 first, as the paper does."""
@@ -116,7 +118,7 @@ class TextureConfig(Settings):
     """Size of the pattern: 2 is twice that of the example, which is shrunk to the result's size first if larger."""
     seamless: bool = False
     """Make a tile: its right edge continues at its left one, its lower edge at its upper one."""
-    edges: Literal["own", "replicated"] = "replicated"
+    edges: Edges = "replicated"
     """Edges of the network's convolutions: its own, or with the outermost units repeated; a tile has none."""
     style_layers: str | None = None
     """Layers that hold the style, joined by commas; chosen for the network when left out."""

@@ -25,7 +25,7 @@ from phosphene.errors import UsageError, unknown
 from phosphene.models import Model
 from phosphene.models.choice import style_layers
 from phosphene.objectives import Content, Gram, Moments, Objective, Scale, SlicedWasserstein, Sum
-from phosphene.recipe import StyleConfig
+from phosphene.recipe import Edges, StyleConfig
 
 STARTS = ("content", "noise", "white", "style")
 VGG_RELU = tuple(f"relu{block}_1" for block in range(1, 6))
@@ -54,7 +54,7 @@ class Method:
     details: bool = True
     warm: bool = True
     pooling: Literal["max", "average"] = "max"
-    edges: Literal["own", "replicated"] = "own"
+    edges: Edges = "own"
     normalized: bool = False
     average: float = 0.0
     signal: Literal["fourier", "pixels"] = "pixels"

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from PIL import Image
 from torch import Tensor
@@ -20,7 +19,7 @@ from torch import Tensor
 from phosphene.contact import contact_sheet
 from phosphene.display.notebook import embedded, figure
 from phosphene.models import Model, load, style_layers
-from phosphene.recipe import RunConfig, TextureConfig
+from phosphene.recipe import Edges, RunConfig, TextureConfig
 from phosphene.style.api import default_model
 from phosphene.style.figure import Figure, Request, Stage, Term, Work
 from phosphene.style.inputs import Source, read
@@ -155,7 +154,7 @@ def texture(
     seed: int = TextureConfig.seed,
     scale: float = TextureConfig.scale,
     seamless: bool = TextureConfig.seamless,
-    edges: Literal["own", "replicated"] = TextureConfig.edges,
+    edges: Edges = TextureConfig.edges,
     layers: Sequence[str] | None = None,
     run: RunConfig | None = None,
 ) -> Texture:

@@ -6,7 +6,8 @@ Source: Kim et al. 2018, arXiv 1802.06182 (CREPE); Plakal and Ellis 2020 (YAMNet
 from __future__ import annotations
 
 from phosphene.demo.piece import Piece, Stage, Work, short
-from phosphene.demo.sounded import SoundSignal, SoundTake
+from phosphene.demo.sounded import SoundTake
+from phosphene.features.audio_config import SoundSignal
 from phosphene.models import load
 from phosphene.models.weights import cached_weights
 from phosphene.reports.sound import sound_figure
